@@ -1,0 +1,37 @@
+# Each target does its own set-up: `make demo` and `make test` work on a machine that has Python >= 3.11, git and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Real data for tests and benchmarks, where the folder exists; tests that need it skip with a message elsewhere.
+LUTHIER_TEST_DATA ?= $(wildcard $(abspath ../shared/data))
+export LUTHIER_TEST_DATA
+
+.PHONY: demo test test-slow check setup clean
+setup: $(STAMP)
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Luthier needs Python >= 3.11; set PYTHON=... to one")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing exact versions from requirements.lock into $(VENV) (once)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/luthier demo
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(STAMP)
+	@$(BIN)/python -m pytest -m slow
+
+check: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest tests/architecture -q
+	@$(BIN)/python -m tests.architecture.house_numbers
+	@$(BIN)/python -m pytest -m "not slow"
+
+clean:
+	rm -rf $(VENV) luthier-demo

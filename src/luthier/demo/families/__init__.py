@@ -1,0 +1,1 @@
+"""The practice tasks, one module for every few clusters that share their material."""

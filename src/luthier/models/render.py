@@ -1,0 +1,299 @@
+"""Messages to tokens, and which of them train. The only file that knows chat templates.
+
+Training, evaluation and serving all call the same renderer, so a served prompt has exactly the tokens of a trained one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from transformers.utils.chat_template_utils import render_jinja_template
+
+from luthier.errors import ModelError, Problem
+from luthier.records import Message
+
+GENERATION_MARKER = re.compile(r"\{%-?\s*generation\s*-?%\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One row as the model sees it. `token_ids` and `weights` have the same length."""
+
+    token_ids: tuple[int, ...]
+    weights: tuple[float, ...]
+    """Loss weight of each token as a target; above 0 only on assistant turns and the stop token that ends each."""
+    offsets: tuple[tuple[int, int], ...] = ()
+    """Character span of each token in `text`."""
+    text: str = ""
+
+    @property
+    def num_trained(self) -> int:
+        """How many tokens carry weight."""
+        return sum(w > 0 for w in self.weights)
+
+
+class Fitted(NamedTuple):
+    """A row after it was fitted to a length limit. `outcome` is what the ledger counts."""
+
+    rendered: Rendered | None
+    outcome: str
+    """"kept", "prompt cut", "answer cut" or "dropped"."""
+    tokens_off: int
+
+
+class Span(NamedTuple):
+    """Characters of one assistant turn: from where the model would begin to write, to where its turn ends."""
+
+    start: int
+    end: int
+    weight: float
+
+
+class Renderer:
+    """The chat template of one tokenizer. Raises ModelError when the template cannot be trusted with training."""
+
+    def __init__(self, tokenizer: Any, *, name: str) -> None:
+        """`name` is what errors call the model: its folder."""
+        self.tokenizer = tokenizer
+        self.name = name
+        self.template: str = tokenizer.chat_template
+        self._has_markers = bool(GENERATION_MARKER.search(self.template))
+        self._backend = tokenizer.backend_tokenizer
+        self._special = {int(i) for i in tokenizer.all_special_ids} | {
+            int(i) for i, token in tokenizer.added_tokens_decoder.items() if token.special
+        }
+        self.stop_ids = self._find_stop_ids()
+
+    def text(self, messages: Sequence[Message], *, add_generation_prompt: bool = False) -> str:
+        """The conversation as the template writes it."""
+        return self._render(messages, add_generation_prompt=add_generation_prompt)[0]
+
+    def prompt(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of the prompt, ending where the assistant begins to write."""
+        return self.encode(self.text(messages, add_generation_prompt=True))
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of rendered text; the template, not the tokenizer, says whether there is a BOS."""
+        ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Text of generated tokens, special tokens left out."""
+        text: str = self.tokenizer.decode(list(token_ids), skip_special_tokens=True)
+        return text
+
+    def render(self, messages: Sequence[Message]) -> list[Rendered]:
+        """The rows that train this conversation: one, or one for each assistant turn.
+
+        A template that rewrites history (it drops the reasoning of earlier turns, say) shows a later turn other tokens
+        than it showed the earlier one; then each assistant turn becomes a row of its own, as it will be served.
+        Raises ModelError naming the template when not even that gives a prompt that its continuation begins with.
+        """
+        text, spans = self._spans(messages)
+        if spans is not None:
+            return [self._weigh(text, spans)]
+        rows = []
+        for index, message in enumerate(messages):
+            if message.role == "assistant" and message.loss_weight > 0:
+                rows.append(self.render_answer(messages[:index], message.content, weight=message.loss_weight))
+        return rows
+
+    def render_answer(self, prompt: Sequence[Message], answer: str, *, weight: float = 1.0) -> Rendered:
+        """Prompt and one answer; only the answer and its stop token carry weight."""
+        before = self.text(prompt, add_generation_prompt=True)
+        text = self.text([*prompt, Message(role="assistant", content=answer)])
+        if not text.startswith(before):
+            raise self._error(
+                found="a prompt that is not the beginning of its own continuation",
+                expected="the text with the generation prompt to begin the text with the answer",
+                fix="mend the chat template (chat_template.jinja in the model folder), or give another base",
+            )
+        return self._weigh(text, [Span(len(before), len(text), weight)])
+
+    def show(self, rendered: Rendered) -> str:
+        """The row's text with every trained token in square brackets."""
+        pieces = []
+        position = 0
+        for (start, end), weight in zip(rendered.offsets, rendered.weights, strict=True):
+            start = max(start, position)  # the bytes of one character share its span; print it once
+            piece = rendered.text[start:end] if end > start else ""
+            gap = rendered.text[position:start]
+            pieces.append(gap + (f"[{piece}]" if weight > 0 and piece else piece))
+            position = max(position, end)
+        return "".join(pieces) + rendered.text[position:]
+
+    def _render(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> tuple[str, list[Any]]:
+        chat = [{"role": m.role, "content": m.content} for m in messages]
+        special = {k: v for k, v in self.tokenizer.special_tokens_map.items() if isinstance(v, str)}
+        try:
+            texts, spans = render_jinja_template(
+                [chat],
+                chat_template=self.template,
+                return_assistant_tokens_mask=self._has_markers,
+                add_generation_prompt=add_generation_prompt,
+                **special,
+            )
+        except Exception as error:  # the template is the user's program: whatever it raises is about the template
+            if type(error).__module__.startswith("jinja2"):
+                raise self._error(
+                    found=f"{type(error).__name__}: {error}",
+                    expected="the template to accept these roles: " + ", ".join(m.role for m in messages),
+                    fix="change the conversation, or mend the chat template",
+                ) from error
+            raise
+        return texts[0], list(spans[0]) if self._has_markers and spans else []
+
+    def _spans(self, messages: Sequence[Message]) -> tuple[str, list[Span] | None]:
+        """The text, and the span of each weighted assistant turn; None when the turns must become rows of their own.
+
+        Spans come from generation markers where the template has them, else from the character difference of
+        successive prefix renderings. Nothing is ever found by searching for marker strings.
+        """
+        text, marked = self._render(messages, add_generation_prompt=False)
+        turns = [i for i, m in enumerate(messages) if m.role == "assistant"]
+        wanted = [i for i in turns if messages[i].loss_weight > 0]
+        if len(marked) == len(turns) and marked:
+            ends = [start for start, _ in marked[1:]] + [len(text)]
+            return text, [
+                Span(start, end, messages[i].loss_weight)
+                for i, (start, _), end in zip(turns, marked, ends, strict=True)
+                if i in wanted
+            ]
+        spans = []
+        for index in wanted:
+            before = self.text(messages[:index], add_generation_prompt=True)
+            after = self.text(messages[: index + 1])
+            if not (after.startswith(before) and text.startswith(after)):
+                return text, None
+            spans.append(Span(len(before), len(after), messages[index].loss_weight))
+        return text, spans
+
+    def _weigh(self, text: str, spans: Sequence[Span]) -> Rendered:
+        encoding = self._backend.encode(text, add_special_tokens=False)
+        ids, offsets = list(encoding.ids), list(encoding.offsets)
+        if any(start < span.start < end for span in spans for start, end in offsets):
+            ids, offsets = self._encode_in_parts(text, [span.start for span in spans])
+        weights = [0.0] * len(ids)
+        for span in spans:
+            inside = [t for t, (start, end) in enumerate(offsets) if span.start <= start and end <= span.end]
+            inside = [t for t in inside if offsets[t][1] > offsets[t][0] or ids[t] in self.stop_ids]
+            stops = [t for t in inside if ids[t] in self.stop_ids]
+            if not stops:
+                raise self._error(
+                    found="an answer without a stop token after it",
+                    expected="every assistant turn to end with a token that stops generation",
+                    fix="let the chat template write the end token after each assistant message",
+                )
+            # The last one: what the template writes after it (a newline) is never generated, so it never trains.
+            for t in range(inside[0], stops[-1] + 1):
+                weights[t] = span.weight
+        return Rendered(tuple(ids), tuple(weights), tuple(offsets), text)
+
+    def _encode_in_parts(self, text: str, borders: Sequence[int]) -> tuple[list[int], list[tuple[int, int]]]:
+        """Tokens of a text in which a token would straddle the place where the assistant begins to write.
+
+        When served, the prompt is tokenised alone; so it is here. Raises ModelError when the parts do not decode to the
+        text, as with tokenizers that put a space before whatever they are given.
+        """
+        ids: list[int] = []
+        offsets: list[tuple[int, int]] = []
+        for start, end in zip([0, *borders], [*borders, len(text)], strict=True):
+            part = self._backend.encode(text[start:end], add_special_tokens=False)
+            ids += part.ids
+            offsets += [(a + start, b + start) for a, b in part.offsets]
+        if self.tokenizer.decode(ids, skip_special_tokens=False) != self.tokenizer.decode(
+            self.encode(text), skip_special_tokens=False
+        ):
+            raise self._error(
+                found="an answer that does not begin at a token border",
+                expected="the tokens of prompt and answer to be those of the whole",
+                fix="let the template end its generation prompt with a special token or a newline",
+            )
+        return ids, offsets
+
+    def _find_stop_ids(self) -> frozenset[int]:
+        """The end-of-sequence token, and the special token that the template writes after an answer."""
+        stops = set()
+        if self.tokenizer.eos_token_id is not None:
+            stops.add(int(self.tokenizer.eos_token_id))
+        probe = [Message(role="user", content="a"), Message(role="assistant", content="b")]
+        before = self.text(probe[:1], add_generation_prompt=True)
+        whole = self.text(probe)
+        encoding = self._backend.encode(whole, add_special_tokens=False)
+        for token, (start, _) in zip(encoding.ids, encoding.offsets, strict=True):
+            if start > max(len(before), whole.rfind("b")) - 1 and token in self._special:
+                stops.add(int(token))
+                break
+        if not stops:
+            raise self._error(
+                found="no end-of-sequence token and no special token after an answer",
+                expected="a token that ends an answer",
+                fix="set eos_token in tokenizer_config.json",
+            )
+        return frozenset(stops)
+
+    def _error(self, *, found: str, expected: str, fix: str) -> ModelError:
+        return ModelError(
+            f"the chat template of {self.name} cannot be used",
+            [Problem(where=f"{self.name}: chat template", found=found, expected=expected, fix=fix)],
+        )
+
+
+def fit(rendered: Rendered, *, max_length: int, overlong: str = "cut_prompt") -> Fitted:
+    """The row within `max_length` tokens, what was done to it, and how many tokens fell off.
+
+    "cut_prompt" takes tokens from the start of the prompt (a leading special token stays) and keeps the answer and its
+    stop token; a row whose answer alone is too long is dropped. "cut_answer" cuts the end. "drop" drops.
+    """
+    excess = len(rendered.token_ids) - max_length
+    if excess <= 0:
+        return Fitted(rendered, "kept", 0)
+    first = next((t for t, w in enumerate(rendered.weights) if w > 0), len(rendered.weights))
+    if overlong == "cut_answer" and first < max_length:
+        return Fitted(_slice(rendered, [*range(max_length)]), "answer cut", excess)
+    last = max((t for t, w in enumerate(rendered.weights) if w > 0), default=-1)
+    tail = len(rendered.token_ids) - 1 - last  # template text after the last stop token trains nothing
+    kept = [0, *range(1 + excess - min(tail, excess), last + 1 + max(0, tail - excess))]
+    if overlong == "cut_prompt" and first > 1 + excess - min(tail, excess):
+        return Fitted(_slice(rendered, kept), "prompt cut", excess)
+    return Fitted(None, "dropped", len(rendered.token_ids))
+
+
+def _slice(rendered: Rendered, kept: Sequence[int]) -> Rendered:
+    offsets = tuple(rendered.offsets[t] for t in kept) if rendered.offsets else ()
+    return Rendered(
+        tuple(rendered.token_ids[t] for t in kept), tuple(rendered.weights[t] for t in kept), offsets, rendered.text
+    )
+
+
+PLAIN_TEMPLATE = (
+    "{BOS}{% for message in messages %}"
+    "{% if message['role'] == 'system' %}{{ 'System:\n' + message['content'] + '\n\n' }}"
+    "{% elif message['role'] == 'user' %}{{ 'User:\n' + message['content'] + '\n\n' }}"
+    "{% else %}{{ 'Assistant:\n' + message['content'] + eos_token + '\n\n' }}{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}{{ 'Assistant:\n' }}{% endif %}"
+)
+
+
+def plain_template(tokenizer: Any, *, name: str) -> str:
+    """A chat template for a base that has none. It uses only tokens that the tokenizer has and resizes nothing."""
+    if tokenizer.eos_token is None:
+        raise ModelError(
+            f"{name} has no chat template, and none can be added",
+            [Problem(where=f"{name}/tokenizer_config.json: eos_token", found="nothing",
+                     expected="an end-of-sequence token, with which a plain template ends every answer",
+                     fix="set eos_token to a token of the vocabulary")],
+        )  # fmt: skip
+    has_bos = tokenizer.bos_token is not None and tokenizer.bos_token != tokenizer.eos_token
+    template = PLAIN_TEMPLATE.replace("{BOS}", "{{ bos_token }}" if has_bos else "", 1)
+    ids = tokenizer.backend_tokenizer.encode("System:\n\nUser:\nAssistant:\n", add_special_tokens=False).ids
+    if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids:
+        raise ModelError(
+            f"{name} has no chat template, and none can be added",
+            [Problem(where=f"{name}/tokenizer.json", found="a vocabulary that cannot spell 'User:' and a newline",
+                     expected="these as known tokens", fix="give the base a chat template (chat_template.jinja)")],
+        )  # fmt: skip
+    return template

@@ -1,0 +1,184 @@
+"""The record types. They import nothing of ours and never change after creation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+Role = Literal["system", "user", "assistant"]
+ROLES: tuple[str, ...] = get_args(Role)
+"""The roles a message may have."""
+
+ID_HEX_DIGITS = 16
+"""64 bits: among ten million rows the chance that any two collide is about 3e-6."""
+
+
+def content_id(*parts: object) -> str:
+    """The id of some content: the first 16 hex digits of the sha256 of its canonical JSON.
+
+    >>> content_id("a", 1) == content_id("a", 1)
+    True
+    """
+    text = json.dumps(parts, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:ID_HEX_DIGITS]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+    weight: float | None = None
+    """Loss weight of the turn's tokens; None is the role's default: 1 for the assistant, 0 for everyone else."""
+
+    @property
+    def loss_weight(self) -> float:
+        """The weight that training gives to this turn."""
+        if self.weight is not None:
+            return self.weight
+        return 1.0 if self.role == "assistant" else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One thing we ask a model, and what we want back. Curate writes it; every other stage reads it."""
+
+    id: str
+    """Hash of messages, targets and choices, so the same content always has the same id. Made only by `Example.of`."""
+    messages: tuple[Message, ...]
+    """The conversation, oldest first. Training rows end with the assistant's answer; evaluation items may not."""
+    targets: tuple[str, ...] = ()
+    """Accepted answers; empty when only a judge or a test can tell."""
+    choices: tuple[str, ...] = ()
+    """The options of a classification item, in the order shown."""
+    grading: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments for graders; key "grader" names the grader this item asks for."""
+    task: str | None = None
+    cluster: str | None = None
+    template: str | None = None
+    language: str | None = None
+    links: tuple[str, ...] = ()
+    """Document, conversation or user ids that a split must keep together."""
+    source: str = ""
+    """Where it came from: "data/faq.jsonl:41" or "trace:9f3c"."""
+    licence: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        messages: Sequence[Message],
+        *,
+        targets: Sequence[str] = (),
+        choices: Sequence[str] = (),
+        **rest: Any,
+    ) -> Example:
+        """An example with its content id. `targets` defaults to the final assistant message."""
+        kept = tuple(messages)
+        if not targets and kept and kept[-1].role == "assistant":
+            targets = (kept[-1].content,)
+        turns = [(m.role, m.content, m.loss_weight) for m in kept]
+        identity = content_id("example", turns, list(targets), list(choices))
+        return cls(id=identity, messages=kept, targets=tuple(targets), choices=tuple(choices), **rest)
+
+    @property
+    def prompt(self) -> tuple[Message, ...]:
+        """What a model is shown: everything but the final assistant message."""
+        if self.messages and self.messages[-1].role == "assistant":
+            return self.messages[:-1]
+        return self.messages
+
+    @property
+    def target(self) -> str | None:
+        """The first accepted answer, or None."""
+        return self.targets[0] if self.targets else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """What a model said to one example: an RL rollout, an evaluation answer and a served reply alike."""
+
+    id: str
+    example_id: str
+    model_id: str
+    """Content digest of the model (see models.digest)."""
+    text: str
+    token_ids: tuple[int, ...] = ()
+    """Generated tokens, the stop token included when there was one."""
+    logprobs: tuple[float, ...] = ()
+    """Natural log-probability of each token under the distribution it was drawn from; one per token id."""
+    finish_reason: Literal["stop", "length"] = "stop"
+
+    @classmethod
+    def of(cls, *, example_id: str, model_id: str, text: str, sample: int = 0, **rest: Any) -> Completion:
+        """A completion with its content id; `sample` tells several draws for one example apart."""
+        identity = content_id("completion", example_id, model_id, text, sample)
+        return cls(id=identity, example_id=example_id, model_id=model_id, text=text, **rest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grade:
+    """What we think of one completion: a reward, a metric, a monitor's score and a thumb alike."""
+
+    completion_id: str
+    example_id: str
+    grader: str
+    value: float | None
+    """0 to 1; None means "could not tell": left out of every mean and counted beside it."""
+    reason: str = ""
+    is_error: bool = False
+    """The grader itself failed; value is None. An error is never a zero."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """Two answers to one prompt, and which is better."""
+
+    id: str
+    prompt: tuple[Message, ...]
+    chosen: str
+    rejected: str
+    origin: str = ""
+    """Who preferred it: "file", "edit", "thumbs", "comparison"."""
+    task: str | None = None
+    cluster: str | None = None
+    source: str = ""
+    licence: str | None = None
+    links: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, prompt: Sequence[Message], *, chosen: str, rejected: str, **rest: Any) -> Preference:
+        """A preference with its content id."""
+        turns = [(m.role, m.content) for m in prompt]
+        identity = content_id("preference", turns, chosen, rejected)
+        return cls(id=identity, prompt=tuple(prompt), chosen=chosen, rejected=rejected, **rest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback:
+    """What a person said of a served answer. Raw events never change; a newer one may supersede an older."""
+
+    id: str
+    trace_id: str
+    kind: Literal["thumb", "edit", "comparison", "score", "comment"]
+    value: float | None = None
+    """Thumb: 1 up, 0 down. Score: 0 to 1. Comparison: 1 when this trace won, 0.5 a tie, 0 when it lost."""
+    text: str | None = None
+    """Edit: the answer as it should have been. Comment: what was said."""
+    other_trace_id: str | None = None
+    """Comparison: the trace it was compared with."""
+    rater: str | None = None
+    source: str = ""
+    """Which page or program it came from: "chat", "api"."""
+    created_at: str = ""
+    """ISO 8601, UTC."""
+    idempotency_key: str | None = None
+    supersedes: str | None = None
+
+
+def conversation_text(messages: Sequence[Message]) -> str:
+    """The conversation as one string for hashing, similarity and display: a "role: content" line per turn."""
+    return "\n".join(f"{m.role}: {m.content}" for m in messages)

@@ -1,0 +1,100 @@
+"""The arithmetic of plots: finite values, pleasant ticks, numbers as people write them, the width of text."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+LARGEST = 8e307
+"""Values are clipped here, so that the distance between any two stays finite."""
+
+
+class Scale(NamedTuple):
+    """A linear map from values to pixels."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def at(self, value: float) -> float:
+        """The pixel of `value`; values outside are put on the edge."""
+        share = (value - self.low) / (self.high - self.low)
+        return self.start + min(1.0, max(0.0, share)) * (self.end - self.start)
+
+
+def finite(value: float | None) -> float | None:
+    """`value` as a float that can be drawn, or None for None, NaN and infinities."""
+    if value is None or not math.isfinite(value):
+        return None
+    return min(LARGEST, max(-LARGEST, float(value)))
+
+
+def span(values: Iterable[float], *, padding: float = 0.04) -> tuple[float, float]:
+    """A range around the values, never of zero width; 0 to 1 when there are none."""
+    kept = list(values)
+    if not kept:
+        return 0.0, 1.0
+    low, high = min(kept), max(kept)
+    if math.isclose(low, high, rel_tol=1e-12, abs_tol=1e-300):
+        room = abs(low) * 0.1 or 0.5
+    else:
+        room = (high - low) * padding
+    return max(-LARGEST, low - room), min(LARGEST, high + room)
+
+
+def ticks(low: float, high: float, *, count: int = 5) -> list[float]:
+    """About `count` round numbers (1, 2, 2.5 or 5 times a power of ten) from `low` to `high`.
+
+    >>> ticks(0.0, 1.0)
+    [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    """
+    rough = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(rough)) if rough > 0 else 0.0
+    if not power:  # the range is too narrow for a float's digits
+        return [low]
+    step = power * next((m for m in (1, 2, 2.5, 5) if m * power >= rough * (1 - 1e-9)), 10)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [float(f"{k * step:.12g}") for k in range(first, last + 1)][: 3 * count]
+
+
+def number_text(value: float, *, beside: float | None = None) -> str:
+    """A number in few characters; with `beside`, in the unit that suits that number.
+
+    >>> [number_text(v) for v in (0.25, 1500, 12000, 3.2e6, 4e-6, 7.0)]
+    ['0.25', '1500', '12k', '3.2M', '4e-06', '7']
+    """
+    size = abs(value if beside is None else beside)
+    for limit, unit, letter in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if limit <= size < 1e12 and value:
+            return f"{value / unit:.4g}{letter}"
+    return f"{value:.4g}" if value else "0"
+
+
+def tick_texts(values: Sequence[float]) -> list[str]:
+    """The ticks of one axis, all in one unit, with as many digits as tell them apart.
+
+    >>> tick_texts([0.0, 5000.0, 10000.0])
+    ['0', '5k', '10k']
+    """
+    largest = max((abs(v) for v in values), default=0.0)
+    texts = [number_text(v, beside=largest) for v in values]
+    if len(set(texts)) == len(values):
+        return texts
+    return next((t for t in ([f"{v:.{d}g}" for v in values] for d in range(5, 17)) if len(set(t)) == len(t)), texts)
+
+
+def text_width(text: str, size: float) -> float:
+    """About how many pixels `text` takes; East Asian wide characters count as a full em."""
+    return sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.56 for c in text) * size
+
+
+def fitted(text: str, width: float, size: float) -> str:
+    """`text`, cut with an ellipsis when it is wider than `width` pixels."""
+    if text_width(text, size) <= width:
+        return text
+    while text and text_width(text, size) > width - size:
+        text = text[:-1]
+    return text.rstrip() + "\u2026"

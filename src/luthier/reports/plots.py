@@ -1,0 +1,274 @@
+"""Plots as SVG strings: pure functions of numbers and labels.
+
+They take their colours from the page (currentColor, --series-1 ...), so they follow light and dark; series differ in
+dash as well as in colour, and the colours are told apart with the common colour-vision deficiencies. None and NaN are
+gaps, never zeros. The strings are for HTML, which needs no xmlns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from luthier.reports.axes import Scale, finite, fitted, number_text, span, text_width, tick_texts, ticks
+from luthier.reports.page import escape
+
+WIDTH = 640
+FONT = 12.5
+ROW = 28
+"""Pixels of one row of an interval or bar plot."""
+COLOURS = ("#0067a5", "#c2500a", "#00805e", "#a8508a", "#8a6d00", "#3f8fc4", "#444b52")
+"""Used where the page defines no --series-N."""
+DASHES = ("none", "7 3", "2 3", "9 3 2 3", "12 4", "4 2", "1 2")
+MOST_LABELS = 6
+"""More series than this get a legend instead of labels at their ends."""
+MOST_POINTS = 700
+"""About one point a pixel; longer lines keep the lowest and highest point of each stretch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One series of a line plot."""
+
+    name: str
+    xs: Sequence[float | None]
+    ys: Sequence[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """One row of an interval plot: a value and its 95 % interval."""
+
+    label: str
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+Points = list[tuple[float, float]]
+
+
+def line_plot(series: Sequence[Line], *, x_label: str, y_label: str, title: str = "") -> str:
+    """Lines over a common x axis, each named at its end (in a legend when there are many)."""
+    runs = [_runs(line) for line in series]
+    points = [point for line_runs in runs for run in line_runs for point in run]
+    if not points:
+        return _nothing(title or f"{y_label} by {x_label}")
+    is_labelled = len(series) <= MOST_LABELS
+    room = min(190.0, max(text_width(line.name, FONT) for line in series) + 14) if is_labelled else 14.0
+    legend, legend_height = ("", 0.0) if is_labelled else _legend([line.name for line in series])
+    height = 320 + legend_height
+    x = Scale(*span((p[0] for p in points), padding=0.0), 62, WIDTH - room)
+    y = Scale(*span(p[1] for p in points), height - 50, 26 + legend_height)
+    marks = [legend, _grid_x(x, top=y.end, bottom=y.start, label=x_label), _grid_y(y, left=x.start, right=x.end)]
+    marks.append(_text(4, legend_height + 13, y_label, kind="soft"))
+    for number, line_runs in enumerate(runs):
+        marks += [_drawn(_thinned(run), x, y, number) for run in line_runs]
+    if is_labelled:
+        ends = [(n, y.at(r[-1][-1][1])) for n, r in enumerate(runs) if r]
+        marks += [_text(x.end + 8, at + 4, fitted(series[n].name, room - 12, FONT), full=series[n].name, series=n)
+                  for n, at in _spread(ends, low=y.end, high=y.start)]  # fmt: skip
+    return _svg(height, title or f"{y_label} by {x_label}", marks)
+
+
+def interval_plot(rows: Sequence[Interval], *, x_label: str, reference: float | None = None, title: str = "") -> str:
+    """One row per label: the value as a dot, its interval as a line, both as numbers on the right."""
+    title = title or f"{x_label}, with 95 % intervals"
+    known = [v for row in rows for v in (finite(row.value), finite(row.low), finite(row.high)) if v is not None]
+    if not rows:
+        return _nothing(title)
+    line = finite(reference)
+    left = _label_room([row.label for row in rows])
+    x = Scale(*span([*known, line] if line is not None else known, padding=0.06), left, WIDTH - 165)
+    bottom = 12 + ROW * len(rows)
+    marks = [_grid_x(x, top=8, bottom=bottom, label=x_label, count=4)]
+    if line is not None:
+        marks.append(_stroke(x.at(line), 8, x.at(line), bottom, extra="stroke-dasharray:5 4;opacity:.75"))
+    for number, row in enumerate(rows):
+        middle = 12 + ROW * (number + 0.5)
+        marks.append(_text(left - 10, middle + 4, fitted(row.label, left - 14, FONT), full=row.label, anchor="end"))
+        marks.append(_interval(row, x, middle))
+    return _svg(bottom + 44, title, marks)
+
+
+def bar_plot(labels: Sequence[str], values: Sequence[float | None], *, x_label: str, title: str = "") -> str:
+    """Horizontal bars from zero, each with its number."""
+    drawn = [(label, finite(value)) for label, value in zip(labels, values, strict=True)]
+    if not drawn:
+        return _nothing(title or x_label)
+    left = _label_room(labels)
+    low, high = span([0.0, *(v for _, v in drawn if v is not None)], padding=0.02)
+    known = [v for _, v in drawn if v is not None]
+    # Bars that all point one way start at the edge of the plot.
+    low = 0.0 if min(known, default=0.0) >= 0 else low
+    high = 0.0 if max(known, default=1.0) < 0 else high
+    x = Scale(low, high, left, WIDTH - 80)
+    bottom = 12 + ROW * len(drawn)
+    marks = [_grid_x(x, top=8, bottom=bottom, label=x_label)]
+    for number, (label, value) in enumerate(drawn):
+        top = 12 + ROW * number + 5
+        marks.append(_text(left - 10, top + 13, fitted(label, left - 14, FONT), full=label, anchor="end"))
+        zero, end = x.at(0.0), x.at(value if value is not None else 0.0)
+        if value is not None:
+            marks.append(_box(min(zero, end), top, abs(end - zero), ROW - 10))
+        marks.append(_text(max(zero, end) + 7, top + 13, "no value" if value is None else number_text(value)))
+    marks.append(_stroke(x.at(0.0), 8, x.at(0.0), bottom))
+    return _svg(bottom + 44, title or x_label, marks)
+
+
+def histogram(values: Sequence[float | None], *, bins: int, x_label: str, title: str = "") -> str:
+    """Counts of the finite values in `bins` equal ranges; the number left out is stated."""
+    assert bins >= 1, "a histogram needs a bin"
+    known = [v for v in map(finite, values) if v is not None]
+    title = title or f"distribution of {x_label}"
+    if not known:
+        return _nothing(title)
+    low, high = span(known, padding=0.0)
+    counts = [0] * bins
+    for value in known:
+        counts[min(bins - 1, int((value - low) / (high - low) * bins))] += 1
+    x, y = Scale(low, high, 62, WIDTH - 20), Scale(0.0, max(counts) * 1.05, 250, 26)
+    width = (x.end - x.start) / bins
+    marks = [_grid_x(x, top=y.end, bottom=y.start, label=x_label), _grid_y(y, left=x.start, right=x.end)]
+    marks += [_box(x.start + width * k + 0.5, y.at(c), max(0.5, width - 1), y.start - y.at(c))
+              for k, c in enumerate(counts) if c]  # fmt: skip
+    left_out = len(values) - len(known)
+    marks.append(_text(4, 13, "count" + (f" ({left_out:,} without a value)" if left_out else ""), kind="soft"))
+    return _svg(300, title, marks)
+
+
+def _runs(line: Line) -> list[Points]:
+    """The stretches of a line between its gaps."""
+    runs: list[Points] = [[]]
+    for raw_x, raw_y in zip(line.xs, line.ys, strict=True):
+        x, y = finite(raw_x), finite(raw_y)
+        if x is not None and y is not None:
+            runs[-1].append((x, y))
+        elif runs[-1]:
+            runs.append([])
+    return [run for run in runs if run]
+
+
+def _thinned(run: Points) -> Points:
+    """At most about MOST_POINTS points: of every stretch its lowest and highest, so that no spike is lost."""
+    if len(run) <= MOST_POINTS:
+        return run
+    size = math.ceil(2 * len(run) / MOST_POINTS)
+    kept = []
+    for start in range(0, len(run), size):
+        stretch = range(start, min(start + size, len(run)))
+        kept += sorted({min(stretch, key=lambda k: run[k][1]), max(stretch, key=lambda k: run[k][1])})
+    return [run[k] for k in sorted({0, *kept, len(run) - 1})]
+
+
+def _drawn(run: Points, x: Scale, y: Scale, number: int) -> str:
+    if len(run) == 1:
+        return f'<circle cx="{x.at(run[0][0]):.1f}" cy="{y.at(run[0][1]):.1f}" r="4" style="fill:{_colour(number)}"/>'
+    path = " ".join(f"{x.at(a):.1f},{y.at(b):.1f}" for a, b in run)
+    # Shifted on every round of the colours, so that colour and dash together do not repeat for 49 series.
+    dash = DASHES[(number + number // len(COLOURS)) % len(DASHES)]
+    style = f"fill:none;stroke:{_colour(number)};stroke-width:2;stroke-linejoin:round;stroke-dasharray:{dash}"
+    return f'<polyline points="{path}" style="{style}"/>'
+
+
+def _interval(row: Interval, x: Scale, middle: float) -> str:
+    value, low, high = finite(row.value), finite(row.low), finite(row.high)
+    marks = []
+    text = "no value" if value is None else number_text(value)
+    if low is not None and high is not None:
+        look = f"stroke:{_colour(0)};stroke-width:3;stroke-linecap:round;opacity:.55"
+        marks.append(_stroke(x.at(low), middle, x.at(high), middle, extra=look))
+        text += f" [{number_text(low)}, {number_text(high)}]"
+    if value is not None:
+        marks.append(f'<circle cx="{x.at(value):.1f}" cy="{middle:.1f}" r="5" style="fill:{_colour(0)}"/>')
+    marks.append(_text(x.end + 12, middle + 4, fitted(text, WIDTH - x.end - 12, FONT), full=text))
+    return "".join(marks)
+
+
+def _spread(ends: Sequence[tuple[int, float]], *, low: float, high: float) -> list[tuple[int, float]]:
+    """The labels' places, pushed apart so that no two overlap."""
+    gap = FONT + 3.0
+    placed: list[tuple[int, float]] = []
+    for number, at in sorted(ends, key=lambda end: end[1]):
+        placed.append((number, max(at, placed[-1][1] + gap) if placed else max(at, low)))
+    limit = high
+    for k in reversed(range(len(placed))):
+        number, at = placed[k]
+        placed[k] = (number, min(at, limit))
+        limit = placed[k][1] - gap
+    return placed
+
+
+def _legend(names: Sequence[str]) -> tuple[str, float]:
+    """A legend in as many lines as it needs, and its height."""
+    marks, x, y = [], 4.0, 10.0
+    for number, name in enumerate(names):
+        shown = fitted(name, 170, FONT)
+        width = text_width(shown, FONT) + 44
+        if x + width > WIDTH and x > 4:
+            x, y = 4.0, y + 20
+        marks.append(_drawn([(0.0, 0.0), (1.0, 0.0)], Scale(0, 1, x, x + 22), Scale(0, 1, y, y - 1), number))
+        marks.append(_text(x + 28, y + 4, shown, full=name))
+        x += width
+    return "".join(marks), y + 12
+
+
+def _label_room(labels: Sequence[str]) -> float:
+    return min(210.0, max(60.0, max(text_width(label, FONT) for label in labels) + 20))
+
+
+def _grid_x(x: Scale, *, top: float, bottom: float, label: str, count: int = 6) -> str:
+    marks = [_stroke(x.start, bottom, x.end, bottom)]
+    values = ticks(x.low, x.high, count=count)
+    for tick, text in zip(values, tick_texts(values), strict=True):
+        at = x.at(tick)
+        marks.append(_stroke(at, top, at, bottom, extra="opacity:.12"))
+        marks.append(_text(at, bottom + 18, text, anchor="middle", kind="soft"))
+    marks.append(_text((x.start + x.end) / 2, bottom + 37, label, anchor="middle", kind="soft"))
+    return "".join(marks)
+
+
+def _grid_y(y: Scale, *, left: float, right: float) -> str:
+    marks = []
+    values = ticks(y.low, y.high)
+    for tick, text in zip(values, tick_texts(values), strict=True):
+        at = y.at(tick)
+        marks.append(_stroke(left, at, right, at, extra="opacity:.12"))
+        marks.append(_text(left - 8, at + 4, text, anchor="end", kind="soft"))
+    return "".join(marks)
+
+
+def _stroke(x1: float, y1: float, x2: float, y2: float, *, extra: str = "opacity:.45") -> str:
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" style="stroke:currentColor;{extra}"/>'
+
+
+def _box(x: float, y: float, width: float, height: float) -> str:
+    size = f'width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect x="{x:.1f}" y="{y:.1f}" {size} style="fill:{_colour(0)};opacity:.85"/>'
+
+
+def _text(
+    x: float, y: float, text: str, *, anchor: str = "start", kind: str = "", full: str = "", series: int | None = None
+) -> str:
+    """A text; `full` is its whole wording, shown on hover when `text` was cut."""
+    style = "fill:currentColor" if series is None else f"fill:{_colour(series)};font-weight:600"
+    style += ";opacity:.75" if kind == "soft" else ""
+    hover = f"<title>{escape(full)}</title>" if full and full != text else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" style="{style}">{hover}{escape(text)}</text>'
+
+
+def _colour(number: int) -> str:
+    slot = number % len(COLOURS)
+    return f"var(--series-{slot + 1},{COLOURS[slot]})"
+
+
+def _nothing(title: str) -> str:
+    return _svg(60, title, [_text(4, 34, "nothing to show", kind="soft")])
+
+
+def _svg(height: float, title: str, marks: Sequence[str]) -> str:
+    return (
+        f'<svg class="plot" role="img" viewBox="0 0 {WIDTH} {height:.0f}" font-size="{FONT}" '
+        f'font-family="inherit"><title>{escape(title)}</title>{"".join(marks)}</svg>'
+    )

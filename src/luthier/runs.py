@@ -1,0 +1,319 @@
+"""A run: its folder, manifest, metrics, log line, and the stages that are reused while nothing they depend on changed.
+
+    RUN/config.json      every option, defaults included
+    RUN/manifest.json    command, code, libraries, machine, sha256 of every input and output
+    RUN/metrics.jsonl    one object per event; the one file of truth
+    RUN/log.txt          what the terminal showed
+    RUN/STAGE/stage.json the key under which a finished stage may be reused, and the hashes of what it wrote
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from luthier import __version__
+from luthier.errors import DataError, Problem
+
+LIBRARIES = (
+    "torch", "transformers", "tokenizers", "safetensors", "peft", "pydantic", "pyarrow", "numpy", "scipy",
+    "jinja2", "ftfy", "sacrebleu", "fastapi", "sqlalchemy",
+)  # fmt: skip
+"""The libraries whose versions a manifest states and a stage's key covers."""
+
+IGNORED_OUTPUTS = {"stage.json", "log.txt"}
+
+
+def sha256(path: Path) -> str:
+    """sha256 of a file's bytes, or of the names and bytes of every file in a folder."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    if not path.is_dir():
+        raise DataError(
+            "a file is missing",
+            [Problem(where=str(path), found="no such file", expected="a file or folder to read",
+                     fix="check the path")],
+        )  # fmt: skip
+    total = hashlib.sha256()
+    for file_path in sorted(p for p in path.rglob("*") if p.is_file()):
+        total.update(f"{file_path.relative_to(path).as_posix()}\0{sha256(file_path)}\n".encode())
+    return total.hexdigest()
+
+
+@cache
+def source_digest(module: str) -> str:
+    """sha256 over the source files that `module` imports, itself included, transitively, within Luthier.
+
+    A stage's result is stale exactly when this, its inputs, its options or its libraries change; a commit that touches
+    something else leaves it valid.
+    """
+    seen: dict[str, str] = {}
+    queue = [module]
+    while queue:
+        name = queue.pop()
+        if name in seen:
+            continue
+        path = _source_of(name)
+        if path is None:
+            continue
+        text = path.read_text(encoding="utf-8")
+        seen[name] = hashlib.sha256(text.encode()).hexdigest()
+        queue.extend(_imports_of(text))
+        queue.extend(name.rpartition(".")[0] for _ in [0] if "." in name)
+    lines = "".join(f"{name} {digest}\n" for name, digest in sorted(seen.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Installed versions of the libraries that results depend on."""
+    versions = {}
+    for name in LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "absent"
+    return versions
+
+
+@cache
+def machine() -> dict[str, Any]:
+    """The machine as a result should state it."""
+    return {
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
+
+
+def now() -> str:
+    """The present moment, ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_text(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+@dataclass(slots=True)
+class Run:
+    """One run folder. The library never prints; what people see goes through `say`."""
+
+    folder: Path
+    echo: Callable[[str], None] | None = None
+    """Where terminal lines go; None for a silent run."""
+    step_echo: Callable[[str], None] | None = None
+    """Where the line of each training step goes; None: only into log.txt."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        config: Any,
+        *,
+        echo: Callable[[str], None] | None = None,
+        step_echo: Callable[[str], None] | None = None,
+    ) -> Run:
+        """Create the folder, or open it again to go on; writes config.json and manifest.json."""
+        folder.mkdir(parents=True, exist_ok=True)
+        run = cls(folder=folder, echo=echo, step_echo=step_echo)
+        data = config.model_dump(mode="json") if hasattr(config, "model_dump") else config
+        write_json(folder / "config.json", data)
+        run._write_manifest(finished=None)
+        return run
+
+    def say(self, text: str) -> None:
+        """One line for the terminal and log.txt."""
+        self._append("log.txt", text)
+        if self.echo is not None:
+            self.echo(text)
+
+    def log(self, event: Mapping[str, Any], *, kind: str, line: str | None = None) -> None:
+        """One event for metrics.jsonl, and `line`, if any, as the one log line of a step."""
+        self._append("metrics.jsonl", json.dumps({"kind": kind, **event}, ensure_ascii=False))
+        if line is not None:
+            self._append("log.txt", line)
+            if self.step_echo is not None:
+                self.step_echo(line)
+
+    def forget_after(self, step: int, *, kind: str) -> None:
+        """Drop events of `kind` later than `step`: a killed run logged them, and the resumed one will again."""
+        path = self.folder / "metrics.jsonl"
+        if not path.is_file():
+            return
+        kept = []
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                event = json.loads(text)
+            except ValueError:  # the line that was being written when the run was killed
+                continue
+            if event.get("kind") != kind or event.get("step", 0) <= step:
+                kept.append(text + "\n")
+        temporary = path.with_name("metrics.jsonl.partial")
+        temporary.write_text("".join(kept), encoding="utf-8")
+        os.replace(temporary, path)
+
+    def stage(
+        self, name: str, *, owner: str, inputs: Mapping[str, Path | str], options: Any, folder: Path | None = None
+    ) -> Stage:
+        """The stage `name`, whose key covers input bytes, options, the source of `owner` and library versions.
+
+        `inputs` maps a name to a path, whose bytes count, or to a string, which counts as it stands.
+        """
+        hashes = {key: sha256(value) if isinstance(value, Path) else value for key, value in inputs.items()}
+        data = options.model_dump(mode="json") if hasattr(options, "model_dump") else options
+        parts = {"inputs": hashes, "options": data, "source": source_digest(owner), "libraries": library_versions()}
+        self.inputs.update({str(v): hashes[k] for k, v in inputs.items() if isinstance(v, Path)})
+        return Stage(run=self, name=name, folder=folder or self.folder / name, parts=parts)
+
+    def finish(self) -> None:
+        """Complete the manifest with the hashes of everything the stages wrote."""
+        self._write_manifest(finished=now())
+
+    def _append(self, name: str, text: str) -> None:
+        with (self.folder / name).open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+    def _write_manifest(self, *, finished: str | None) -> None:
+        write_json(
+            self.folder / "manifest.json",
+            {
+                "command": ["luthier", *sys.argv[1:]],
+                "luthier": __version__,
+                "commit": _commit(),
+                "libraries": library_versions(),
+                "machine": machine(),
+                "written": now(),
+                "finished": finished,
+                "inputs": self.inputs,
+                "stages": self.stages,
+            },
+        )
+
+
+@dataclass(slots=True)
+class Stage:
+    """One stage of a run: reused when its key is unchanged and its outputs are as it left them."""
+
+    run: Run
+    name: str
+    folder: Path
+    parts: dict[str, Any]
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def key(self) -> str:
+        """Hash of everything that the stage's result depends on."""
+        text = json.dumps(self.parts, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the last finished run of this stage left in stage.json; empty when there is none."""
+        path = self.folder / "stage.json"
+        if not path.is_file():
+            return {}
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return data
+
+    def is_done(self) -> bool:
+        """Whether the outputs on disk are those of this key, byte for byte."""
+        record = self.record
+        if record.get("key") != self.key:
+            return False
+        outputs = record.get("outputs", {})
+        done = all((self.folder / n).is_file() and sha256(self.folder / n) == h for n, h in outputs.items())
+        if done:
+            self.run.stages[self.name] = record
+        return done
+
+    def changed(self) -> list[str]:
+        """What differs from the last finished run of this stage: names of inputs, options, source, libraries."""
+        before = self.record.get("parts")
+        if not before:
+            return []
+        return [f"{part}.{k}" if isinstance(self.parts[part], dict) else part
+                for part in self.parts if self.parts[part] != before.get(part)
+                for k in (_differing(self.parts[part], before.get(part)) or [""])]  # fmt: skip
+
+    def finish(self, outputs: Sequence[Path] | None = None, **facts: Any) -> None:
+        """State that the stage is complete; `outputs` defaults to every file in its folder."""
+        paths = outputs if outputs is not None else [p for p in self.folder.rglob("*") if p.is_file()]
+        hashes = {
+            p.relative_to(self.folder).as_posix(): sha256(p)
+            for p in sorted(paths)
+            if p.name not in IGNORED_OUTPUTS and not p.name.endswith(".partial")
+        }
+        record = {
+            "stage": self.name,
+            "key": self.key,
+            "parts": json.loads(json.dumps(self.parts, default=str)),
+            "outputs": hashes,
+            "seconds": round(time.monotonic() - self.started, 2),
+            "finished": now(),
+            **facts,
+        }
+        write_json(self.folder / "stage.json", record)
+        self.run.stages[self.name] = record
+
+
+def _differing(now_part: Any, before: Any) -> list[str]:
+    if not isinstance(now_part, dict) or not isinstance(before, dict):
+        return []
+    return sorted(k for k in {*now_part, *before} if now_part.get(k) != before.get(k))
+
+
+def _source_of(module: str) -> Path | None:
+    if module != "luthier" and not module.startswith("luthier."):
+        return None
+    root = Path(__file__).parent
+    parts = module.split(".")[1:]
+    for path in (root.joinpath(*parts).with_suffix(".py") if parts else root / "__init__.py",
+                 root.joinpath(*parts) / "__init__.py"):  # fmt: skip
+        if path.is_file():
+            return path
+    return None
+
+
+def _imports_of(text: str) -> list[str]:
+    names = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.append(node.module)
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+@cache
+def _commit() -> str | None:
+    try:
+        result = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return None
+    return result.stdout.strip() or None

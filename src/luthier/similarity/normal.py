@@ -1,0 +1,57 @@
+"""The normal form: what remains of a text when differences that nobody sees are taken away.
+
+Two texts with one normal form are the same text to a reader. The form keeps case (Polish and polish, US and us, names
+in code) and indentation (Python), because both change what is meant. It loses Unicode spelling, characters without
+width, the kind of line end, trailing blanks and the number of blanks between two words, because copying through an
+editor, a spreadsheet or a browser changes these by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable
+
+KEY_BYTES = 16
+"""128 bits: keys are compared without looking at the texts again, so they must not collide at any size of data."""
+
+# U+200B separates words in Thai, Lao, Burmese and Khmer, which write no spaces; there it is no junk. U+200C and U+200D
+# shape Persian, Indic scripts and emoji, and the direction marks order right-to-left text: all of these stay.
+INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u2060\ufeff]"
+    "|(?<![\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])\u200b"
+)
+"""Characters that show nothing and mean nothing: controls, soft hyphens, byte order marks, zero-width spaces."""
+
+LINE_END = re.compile("\r\n?|[\u2028\u2029\x85]")
+_OTHER_BLANK = re.compile(r"[^\S\n ]")
+_INNER_BLANKS = re.compile(r"(?<=\S)  +")
+_FIRST_LINES = re.compile(r"\A(?: *\n)+")
+_EMPTY_LINE = re.compile(r"\n +(?=\n)")
+
+
+def normal_form(text: str) -> str:
+    """The normal form of a text; equal for two texts that a reader cannot tell apart.
+
+    >>> normal_form("Caf\u0065\u0301  au lait \\r\\n")
+    'Caf\u00e9 au lait'
+    """
+    text = INVISIBLE.sub("", LINE_END.sub("\n", text))
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    text = _INNER_BLANKS.sub(" ", _OTHER_BLANK.sub(" ", text))
+    if "\n" in text:
+        text = _EMPTY_LINE.sub("\n", _FIRST_LINES.sub("", text)).replace(" \n", "\n").rstrip(" \n")
+    # Blanks before the first of several lines are its indentation; a single line has none.
+    return text.rstrip(" ") if "\n" in text else text.strip(" ")
+
+
+def exact_key(texts: Iterable[str]) -> str:
+    """A hash of the normal forms of some texts in order; equal keys mean equal normal forms, one by one."""
+    digest = hashlib.blake2b(digest_size=KEY_BYTES)
+    for text in texts:
+        form = normal_form(text).encode("utf-8", "surrogatepass")
+        digest.update(len(form).to_bytes(8, "big"))
+        digest.update(form)
+    return digest.hexdigest()

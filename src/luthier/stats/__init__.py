@@ -1,0 +1,1 @@
+"""Statistics that other parts rest their claims on: pure functions of numbers, with formula and source beside each."""

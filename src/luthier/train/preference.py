@@ -1,0 +1,102 @@
+"""Preference tuning (DPO): raise the chosen answer over the rejected one, held to where the model started."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from luthier.models.logprobs import selected_logits, target_logprobs
+from luthier.models.render import Renderer
+from luthier.records import Preference
+from luthier.train.batch import Batch, Fit, Row, fit_rows, micro_batches, plan_steps
+from luthier.train.config import TrainConfig
+from luthier.train.engine import PieceLoss, StepWork, Work, on_device
+from luthier.train.losses import dpo_loss
+
+
+class Pairs(NamedTuple):
+    """Rows of chosen and rejected answers, alternating, and the account of what did not fit."""
+
+    rows: tuple[Row, ...]
+    ledger: dict[str, int]
+    """Pairs by outcome; a pair whose one side was left out is left out whole."""
+
+
+def pairs_of(preferences: Sequence[Preference], renderer: Renderer, *, max_length: int, overlong: str) -> Pairs:
+    """Preferences rendered: only the answers and their stop tokens carry weight."""
+    ledger: dict[str, int] = {}
+    rows: list[Row] = []
+    for preference in preferences:
+        both: list[Fit] = [
+            fit_rows([(preference.id, renderer.render_answer(preference.prompt, text))],
+                     max_length=max_length, overlong=overlong)
+            for text in (preference.chosen, preference.rejected)
+        ]  # fmt: skip
+        outcomes = [next(name for name, n in side.ledger.items() if n) for side in both]
+        worst = next((o for o in ("dropped", "nothing trained", "answer cut", "prompt cut") if o in outcomes), "kept")
+        ledger[worst] = ledger.get(worst, 0) + 1
+        if all(side.rows for side in both):
+            rows += [both[0].rows[0], both[1].rows[0]]
+    return Pairs(tuple(rows), ledger)
+
+
+def answer_logprobs(network: Any, batch: Batch) -> Tensor:
+    """Sum of log-probabilities of each row's answer tokens, shape [B]. Prompt and padding never enter."""
+    logits = selected_logits(network, batch.input_ids_BT, batch.positions_N)
+    values_N = target_logprobs(logits, batch.target_ids_N)
+    sums = torch.zeros(len(batch.rows), device=values_N.device, dtype=values_N.dtype)
+    return sums.index_add(0, batch.row_N, values_N)
+
+
+@torch.no_grad()
+def reference_logprobs(network: Any, rows: Sequence[Row], *, micro_batch_tokens: int) -> Tensor:
+    """`answer_logprobs` of every row under the network as it is now, before the first step.
+
+    This is the reference for full weights, adapters, and adapters on a tuned adapter alike: where the model started.
+    """
+    network.eval()
+    device = next(network.parameters()).device
+    sums = torch.zeros(len(rows))
+    for batch in micro_batches(rows, micro_batch_tokens=micro_batch_tokens, keep_together=2):
+        sums[list(batch.rows)] = answer_logprobs(network, on_device(batch, device)).float().cpu()
+    return sums
+
+
+def dpo(network: Any, rows: Sequence[Row], reference_R: Tensor, config: TrainConfig) -> Work:
+    """The work of a DPO run over `rows` (chosen, rejected, chosen, ...) with their `reference_logprobs`."""
+    plan = plan_steps(
+        [len(rows[i].token_ids) + len(rows[i + 1].token_ids) for i in range(0, len(rows), 2)],
+        batch_rows=config.batch_rows,
+        batch_tokens=config.batch_tokens,
+        max_steps=config.max_steps,
+        epochs=config.epochs,
+        seed=config.seed,
+    )
+    references: dict[int, Tensor] = {}
+
+    def prepare(step: int) -> StepWork:
+        chosen = [i for pair in plan[step - 1] for i in (2 * int(pair), 2 * int(pair) + 1)]
+        batches = micro_batches(
+            [rows[i] for i in chosen], micro_batch_tokens=config.micro_batch_tokens, keep_together=2
+        )
+        references.clear()
+        references.update({id(b.rows): reference_R[[chosen[r] for r in b.rows]] for b in batches})
+        return StepWork(batches, len(chosen) / 2)
+
+    def loss(batch: Batch) -> PieceLoss:
+        values_B = answer_logprobs(network, batch)
+        reference_B = references[id(batch.rows)].to(values_B.device)
+        total = dpo_loss(values_B[0::2], values_B[1::2], reference_B[0::2], reference_B[1::2], beta=config.dpo.beta)
+        with torch.no_grad():
+            gain_B = values_B - reference_B
+            margin = gain_B[0::2] - gain_B[1::2]
+        return PieceLoss(total, {
+            "dpo/margin": float(margin.sum()),
+            "dpo/accuracy": float((margin > 0).float().sum()),
+            "dpo/chosen_gain": float(gain_B[0::2].sum()),
+        })  # fmt: skip
+
+    return Work(num_steps=len(plan), prepare=prepare, loss=loss)

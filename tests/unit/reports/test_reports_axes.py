@@ -1,0 +1,51 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luthier.reports.axes import fitted, number_text, span, text_width, tick_texts, ticks
+
+
+def test_ticks_are_round_and_inside_the_range() -> None:
+    assert ticks(0.0, 1.0) == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    assert ticks(3.0, 97.0) == [20.0, 40.0, 60.0, 80.0]
+    assert ticks(-0.1, 0.2) == [-0.1, 0.0, 0.1, 0.2]
+
+
+@given(st.floats(-8e307, 8e307), st.floats(-8e307, 8e307))
+def test_any_two_values_give_a_usable_axis(a: float, b: float) -> None:
+    low, high = span([a, b])
+    assert math.isfinite(high - low) and high > low
+    found = ticks(low, high)
+    assert 1 <= len(found) <= 15 and found == sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([0.0, 5000.0, 10000.0], ["0", "5k", "10k"]),
+        ([0.0, 0.5, 1.0], ["0", "0.5", "1"]),
+        ([1.00001, 1.00002], ["1.00001", "1.00002"]),
+        ([0.0, 2e6], ["0", "2M"]),
+    ],
+)  # fmt: skip
+def test_ticks_of_one_axis_share_a_unit_and_are_told_apart(values: list[float], texts: list[str]) -> None:
+    assert tick_texts(values) == texts
+
+
+def test_numbers_take_few_characters() -> None:
+    assert [number_text(v) for v in (0.0, -0.25, 12345.0, -3.2e6, 4.5e9, 1e300)] == [
+        "0",
+        "-0.25",
+        "12.35k",
+        "-3.2M",
+        "4.5G",
+        "1e+300",
+    ]
+
+
+def test_text_is_cut_to_its_room_and_wide_characters_count_double() -> None:
+    assert fitted("short", 100, 12) == "short"
+    assert text_width(fitted("a" * 200, 100, 12), 12) <= 100
+    assert text_width("\u65e5\u672c", 10) == 20

@@ -1,0 +1,68 @@
+"""The normal form forgets what nobody sees and keeps what changes the meaning."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from luthier.similarity import exact_key, normal_form
+
+SAME = [
+    ("caf\u00e9", "cafe\u0301"),
+    ("one two", "one  \t two"),
+    ("one\u00a0two", "one two"),
+    ("a\r\nb", "a\nb"),
+    ("a\rb", "a\nb"),
+    ("a\u2028b", "a\nb"),
+    ("a \nb  ", "a\nb"),
+    ("a\n   \nb", "a\n\nb"),
+    ("\n  \n", ""),
+    ("zero\u200bwidth", "zerowidth"),
+    ("\ufeffmark", "mark"),
+    ("soft\u00adhyphen", "softhyphen"),
+    (" padded ", "padded"),
+    ("line\n \n", "line"),
+]
+
+DIFFERENT = [
+    ("US", "us"),
+    ("if x:\n  a\nb", "if x:\n  a\n  b"),
+    ("one two", "onetwo"),
+    ("a\nb", "a b"),
+    ("\u0915\u094d\u200d\u0937", "\u0915\u094d\u0937"),
+    ("\u0e01\u200b\u0e02", "\u0e01\u0e02"),
+    ("7 + 1", "7 + 2"),
+]
+
+
+@pytest.mark.parametrize(("left", "right"), SAME)
+def test_texts_that_look_the_same_have_one_normal_form(left, right):
+    assert normal_form(left) == normal_form(right)
+
+
+@pytest.mark.parametrize(("left", "right"), DIFFERENT)
+def test_texts_that_mean_different_things_keep_different_forms(left, right):
+    assert normal_form(left) != normal_form(right)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet=st.sampled_from("ab e\u0301 \n\r\t\u200b\u00a0\u2028\ufeff\x00\x85")))
+def test_the_normal_form_of_a_normal_form_is_itself(text):
+    assert normal_form(normal_form(text)) == normal_form(text)
+
+
+def test_a_key_tells_where_one_text_ends_and_the_next_begins():
+    assert exact_key(["ab", "c"]) != exact_key(["a", "bc"])
+    assert exact_key(["ab"]) != exact_key(["ab", ""])
+
+
+def test_a_key_forgets_what_the_normal_form_forgets():
+    assert exact_key(["user", "caf\u00e9  noir"]) == exact_key(["user", "cafe\u0301 noir\u200b"])
+
+
+def test_a_key_can_be_made_of_a_lone_surrogate():
+    assert exact_key(["\ud83d"]) != exact_key([""])
+
+
+def test_the_normal_form_takes_time_in_proportion_to_the_text():
+    text = "a" + " " * 200_000 + "b\n" + " " * 200_000 + "\n" + "\t" * 200_000 + "c"
+    assert normal_form(text).startswith("a b\n")
