@@ -63,6 +63,14 @@ def read_json(path: Path) -> Iterator[RawRow]:
     return _line_rows(path)
 
 
+def row_of(text: str) -> Row:
+    """The JSON object that a text holds; BadRow says where it does not parse."""
+    try:
+        return _as_row(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        raise _not_json(text, error) from None
+
+
 def _line_rows(path: Path) -> Iterator[RawRow]:
     file = str(path)
     try:
@@ -70,7 +78,7 @@ def _line_rows(path: Path) -> Iterator[RawRow]:
             if not line.data.strip():
                 continue
             try:
-                yield RawRow(file, line.number, line.data, data=_as_row(_parsed(line.text())))
+                yield RawRow(file, line.number, line.data, data=row_of(line.text()))
             except BadRow as bad:
                 yield RawRow(file, line.number, line.data, fault=bad.fault(f"{file}:{line.number}"))
     except CutOff as cut:
@@ -136,13 +144,6 @@ def _is_columns(value: Any) -> bool:
     turns = [column[0] for column in value.values() if column and isinstance(column[0], dict)]
     is_conversation = any("role" in turn or "from" in turn for turn in turns)
     return len({len(column) for column in value.values()}) == 1 and not is_conversation
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _not_json(text, error) from None
 
 
 def _as_row(value: Any) -> Row:

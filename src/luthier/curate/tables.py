@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,14 @@ import pyarrow
 import pyarrow.parquet
 
 from luthier.curate.faults import BadRow
-from luthier.curate.names import ANSWER_NAMES, CONVERSATION_NAMES, INPUT_NAMES, NESTED_NAMES, PREFERENCE_NAMES, PROMPT_NAMES
+from luthier.curate.names import (
+    ANSWER_NAMES,
+    CONVERSATION_NAMES,
+    INPUT_NAMES,
+    NESTED_NAMES,
+    PREFERENCE_NAMES,
+    PROMPT_NAMES,
+)
 from luthier.curate.raw import CutOff, RawLine, RawRow, cut_off, lines_of
 from luthier.errors import DataError, Problem
 
@@ -40,11 +48,15 @@ _ESCAPE = re.compile(r"(?<=[^\s\\])\\[nt]|(?<!\\)\\[nt](?![a-z])")
 class _Cells:
     """One row of a text table, before its columns have names."""
 
-    line: int
-    raw: bytes
+    lines: tuple[RawLine, ...]
     cells: tuple[str, ...] = ()
     bad: BadRow | None = None
-    num_lines: int = 1
+    is_header: bool | None = None
+    """None where only the words can tell."""
+
+    @property
+    def raw(self) -> bytes:
+        return b"\n".join(line.data for line in self.lines)
 
 
 def read_csv(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
@@ -59,7 +71,180 @@ def read_tsv(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
 
 def read_markdown(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
     """The rows of every table of a Markdown file; `\\|` is a bar and `<br>` a line break."""
-    above: RawLine | None = None
-    table: list[_Cells] = []
-    for line in _uncut(path, table_ends := [False]):
-        ...
+    return _named(str(path), _markdown_cells(path), columns)
+
+
+def read_parquet(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
+    """The rows of a Parquet file, batch by batch; DataError when it is none."""
+    try:
+        number = 0
+        with pyarrow.parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=PARQUET_BATCH_ROWS):
+                for row in batch.to_pylist():
+                    number += 1
+                    data = {columns.get(name, name): value for name, value in row.items()}
+                    yield RawRow(str(path), number, b"", data=data)
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        found = str(error).split("\n", 1)[0]
+        raise DataError("a data file cannot be read", [
+            Problem(where=str(path), found=found, expected="a Parquet file", fix="write or download the file again"),
+        ]) from error  # fmt: skip
+
+
+def _named(file: str, rows: Iterator[_Cells], columns: Mapping[str, str]) -> Iterator[RawRow]:
+    """The rows with their columns named by the header, or by position."""
+    names: Sequence[str] = ()
+    try:
+        for row in rows:
+            bad = row.bad
+            if bad is None and (row.is_header or not names):
+                names, is_header = _header(row.cells, columns)
+                if is_header or row.is_header:
+                    continue
+            if bad is None and len(row.cells) != len(names):
+                bad = _wrong_count(len(row.cells), len(names))
+            line, count = row.lines[0].number, len(row.lines)
+            if bad is not None:
+                yield RawRow(file, line, row.raw, fault=bad.fault(f"{file}:{line}"), num_lines=count)
+            else:
+                data = {name: _value(name, cell) for name, cell in zip(names, row.cells, strict=True)}
+                yield RawRow(file, line, b"", data=data, num_lines=count)
+    except CutOff as cut:
+        yield cut_off(file, cut.rest.number, cut.rest.data)
+
+
+def _header(cells: Sequence[str], columns: Mapping[str, str]) -> tuple[Sequence[str], bool]:
+    """The names of the columns, and whether these cells are a header at all."""
+    names = [columns.get(cell.strip()) or "_".join(cell.casefold().split()) for cell in cells]
+    held = set(names)
+    is_pair = bool(held & {*PROMPT_NAMES, *INPUT_NAMES}) and bool(held & set(ANSWER_NAMES))
+    if is_pair or held & {*CONVERSATION_NAMES, *PREFERENCE_NAMES} or len(cells) != 2:
+        return names, True
+    first, second = (_meaning(cell, columns) for cell in cells)
+    is_reversed = (first == "completion" != second) or (second == "prompt" != first)
+    return ("completion", "prompt") if is_reversed else ("prompt", "completion"), bool(first or second)
+
+
+def _meaning(cell: str, columns: Mapping[str, str]) -> str | None:
+    """What a column holds by the words of its header: "prompt", "completion", or None when they do not tell."""
+    words = re.findall(r"\w+", columns.get(cell.strip(), cell).casefold())
+    if len(words) > NAME_WORDS:
+        return None
+    if any(word in ANSWER_NAMES for word in words):
+        return "completion"
+    return "prompt" if any(word in (*PROMPT_NAMES, *INPUT_NAMES) for word in words) else None
+
+
+def _value(name: str, cell: str) -> Any:
+    if name in NESTED_NAMES and cell.lstrip()[:1] in ("[", "{"):
+        try:
+            return json.loads(cell)
+        except (ValueError, RecursionError):
+            return cell
+    return cell
+
+
+def _wrong_count(found: int, expected: int) -> BadRow:
+    return BadRow("wrong number of cells", field="", found=f"{found} cell{'s' if found != 1 else ''}",
+                  expected=f"{expected}, as in the header or the first row",
+                  fix='put a cell that holds the separator or a line break in quotes, "..." '
+                      "(Markdown: write \\| and <br>; TSV: \\t and \\n)")  # fmt: skip
+
+
+class _Feed:
+    """Lines for csv.reader, which remembers those that the current row took and takes some back."""
+
+    def __init__(self, lines: Iterator[RawLine]) -> None:
+        self._lines, self._returned = lines, deque[RawLine]()
+        self.taken: list[RawLine] = []
+
+    def __iter__(self) -> _Feed:
+        return self
+
+    def __next__(self) -> str:
+        line = self._returned.popleft() if self._returned else next(self._lines)
+        self.taken.append(line)
+        return line.data.decode("utf-8", "surrogateescape") + "\n"
+
+    def take_back(self, lines: Sequence[RawLine]) -> None:
+        """Give these lines again, before all others."""
+        self._returned.extendleft(reversed(lines))
+
+
+def _csv_cells(path: Path) -> Iterator[_Cells]:
+    csv.field_size_limit(LONGEST_CELL)
+    feed = _Feed(lines_of(path))
+    first = next(feed, "")
+    feed.take_back(feed.taken)
+    reader = csv.reader(feed, delimiter=max(",;\t", key=first.count), strict=True)
+    stray_quotes = 0
+    while True:
+        feed.taken = []
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if stray_quotes < MOST_STRAY_QUOTES:
+                stray_quotes += 1
+                feed.take_back(feed.taken[1:])
+                del feed.taken[1:]
+            yield _Cells(tuple(feed.taken), bad=_bad_quotes(error))
+        else:
+            if cells:
+                yield _utf8(_Cells(tuple(feed.taken), tuple(cells)))
+
+
+def _bad_quotes(error: csv.Error) -> BadRow:
+    return BadRow("broken quotes", field="", found=str(error), expected='quoted cells that end with a quote, "..."',
+                  fix='write a quote within a quoted cell twice, ""')  # fmt: skip
+
+
+def _tsv_cells(path: Path) -> Iterator[_Cells]:
+    for line in lines_of(path):
+        if line.data.strip():
+            text = line.data.decode("utf-8", "surrogateescape")
+            yield _utf8(_Cells((line,), tuple(_tsv_cell(cell) for cell in text.split("\t"))))
+
+
+def _tsv_cell(cell: str) -> str:
+    inner = cell[1:-1]
+    if len(cell) >= 2 and cell[0] == cell[-1] == '"' and '"' not in inner.replace('""', ""):
+        cell = inner.replace('""', '"')
+    if _FOREIGN_BACKSLASH.search(cell.replace("\\\\", "")):
+        return cell
+    return _ESCAPE.sub(lambda found: "\n" if found[0].endswith("n") else "\t", cell)
+
+
+def _markdown_cells(path: Path) -> Iterator[_Cells]:
+    above: _Cells | None = None
+    is_inside = False
+    for line in lines_of(path):
+        text = line.data.decode("utf-8", "surrogateescape")
+        if "|" not in text:
+            above, is_inside = None, False
+            continue
+        row = _utf8(_Cells((line,), _markdown_cells_of(text)))
+        if not is_inside and above is not None and _RULE.fullmatch(text) and len(row.cells) == len(above.cells):
+            is_inside = True
+            yield replace(above, is_header=True)
+        elif is_inside:
+            yield row
+        above = row
+
+
+def _markdown_cells_of(line: str) -> tuple[str, ...]:
+    inner = line.strip().removeprefix("|")
+    if inner.endswith("|") and not inner.endswith("\\|"):
+        inner = inner[:-1]
+    cells = re.split(r"(?<!\\)\|", inner)
+    return tuple(_BREAK.sub("\n", cell.strip()).replace("\\|", "|") for cell in cells)
+
+
+def _utf8(row: _Cells) -> _Cells:
+    try:
+        for line in row.lines:
+            line.text()
+    except BadRow as bad:
+        return replace(row, bad=bad)
+    return row

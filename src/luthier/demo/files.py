@@ -1,4 +1,4 @@
-"""The practice data on disk: messy training files, suites for three rungs of "new", preferences, plain text, rewards."""
+"""The practice data on disk: messy training files, evaluation suites, preferences, plain text, prompts with rewards."""
 
 import json
 from collections.abc import Iterable

@@ -49,8 +49,9 @@ def options_shown(rng: Random, options: Sequence[str]) -> str:
 
 _LEADS = (
     "Hello there.", "Listen.", "I have a small question.", "This one is easy.", "Here is a hard one.",
-    "One more thing.", "Excuse me.", "My brother could not do this.", "We talked about it in school today.", "Think first.", "Be quick.",
-    "I asked this before.", "It is for my little sister.", "You know so much.", "So, next.", "Good morning to you.",
+    "One more thing.", "Excuse me.", "My brother could not do this.", "We talked about it in school today.",
+    "Think first.", "Be quick.", "I asked this before.", "It is for my little sister.", "You know so much.",
+    "So, next.", "Good morning to you.",
 )  # fmt: skip
 _TAILS = (
     "One word is enough.", "Thank you.", "Only the answer.", "Be short.", "I will wait.", "No more than that.",

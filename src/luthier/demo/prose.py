@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from random import Random
 
+from luthier.demo.facts import FACTS, Fact
 from luthier.demo.lexicon import OPPOSITE, PAST, YOUNG, plural
 from luthier.demo.scenes import NAMES, PLACES, and_list, event, mood, nouns, phrase_pair, review, word_pair
 from luthier.demo.world import (
@@ -11,7 +12,6 @@ from luthier.demo.world import (
     COUNTED_FOODS,
     COUNTED_NOUNS,
     DAYS,
-    FACTS,
     KIND_OF,
     MEMBERS,
     NUMBER_WORDS,
@@ -19,7 +19,6 @@ from luthier.demo.world import (
     THINGS,
     TOWNS,
     UNCOUNTED_FOODS,
-    Fact,
     article,
     kind_phrase,
     named,

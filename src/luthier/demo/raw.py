@@ -76,10 +76,11 @@ class RawFile:
 
 
 def _alpaca(rng: Random, turns: Sequence[Turn], tally: Tally) -> Entry:
-    """Instruction, input and output; a prompt of several lines may be cut after its first one."""
+    """Instruction, input and output; a prompt whose first line is a sentence may be cut behind it."""
     (turn,) = turns
     head, line_break, rest = turn.prompt.partition("\n")
-    if line_break and rng.random() < 0.6:
+    is_sentence = head.count(" ") > 2 and ":" not in head
+    if line_break and is_sentence and rng.random() < 0.8:
         return {"instruction": head, "input": rest, "output": turn.answer}
     blank = rng.choice(("", "", "", *PLACEHOLDERS))
     tally.placeholder_inputs += bool(blank)

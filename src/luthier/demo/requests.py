@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from luthier.demo.facts import FACTS, Fact
 from luthier.demo.lexicon import OPPOSITE, PAST, YOUNG, plural
 from luthier.demo.scenes import (
     NAMES,
@@ -24,7 +25,6 @@ from luthier.demo.scenes import (
 from luthier.demo.world import (
     ANIMALS,
     COUNTED_NOUNS,
-    FACTS,
     KIND_OF,
     KINDS,
     MEMBERS,
@@ -32,7 +32,6 @@ from luthier.demo.world import (
     NUMBER_WORDS,
     PEOPLE,
     THINGS,
-    Fact,
     article,
 )
 

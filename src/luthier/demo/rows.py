@@ -12,8 +12,8 @@ from luthier.demo.practice import Item, PracticeTask
 LICENCE = "Apache-2.0"
 """Everything that the practice world makes may be used under it."""
 
-_TRIES = 400
-"""Draws in a row that may repeat a prompt before the tasks count as exhausted."""
+_TRIES = 60
+"""Draws in a row that may repeat a prompt before the prompts of a task count as used up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +64,31 @@ class Prompts:
         tasks: Sequence[PracticeTask],
         templates: Callable[[PracticeTask], Sequence[int]],
     ) -> Iterator[Row]:
-        """Yield rows without end that go round the tasks in turn, with a template by chance."""
-        failed = 0
+        """Yield rows without end that go round the tasks in turn, with a template by chance.
+
+        A task whose prompts are used up is passed over. ValueError when that is true of all of them.
+        """
+        passed_over = 0
         for task in cycle(tasks):
-            item, template = task.make(rng), rng.choice(templates(task))
+            row = self._fresh(rng, task, templates(task))
+            if row is not None:
+                passed_over = 0
+                yield row
+                continue
+            passed_over += 1
+            if passed_over == len(tasks):
+                raise ValueError(f"the practice tasks have only {len(self.taken):,} different prompts; ask for fewer")
+
+    def _fresh(self, rng: Random, task: PracticeTask, templates: Sequence[int]) -> Row | None:
+        """A row of the task whose prompt was not drawn yet, or None if none turned up in many tries."""
+        for _ in range(_TRIES):
+            item, template = task.make(rng), rng.choice(templates)
             row = Row(task.prompt(item, template), item, task, template)
             key = prompt_key(row.prompt)
-            if key in self.taken:
-                failed += 1
-                if failed > _TRIES:
-                    raise ValueError(
-                        f"the practice tasks have only {len(self.taken):,} different prompts; ask for fewer"
-                    )
-                continue
-            self.taken.add(key)
-            failed = 0
-            yield row
+            if key not in self.taken:
+                self.taken.add(key)
+                return row
+        return None
 
 
 def seen_templates(task: PracticeTask) -> Sequence[int]:

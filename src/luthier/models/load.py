@@ -100,8 +100,8 @@ def load_model(folder: Path | str, *, dtype: str = "float32", device: str | None
 def resolve(folder: Path | str) -> Path:
     """The model folder that a user's path means; ModelError when there are no usable weights in it."""
     path = Path(folder)
-    if (path / "model").is_dir() and not (path / "config.json").is_file():
-        path = path / "model"
+    if (path / "model").is_dir() and not any(path.glob("*.safetensors")):
+        path = path / "model"  # a run folder: its own config.json holds options, not sizes
     if not path.is_dir():
         if path.suffix or path.is_absolute() or str(folder).count("/") != 1 or path.parts[0] in (".", ".."):
             raise _missing(path, "no such folder", "check the path")

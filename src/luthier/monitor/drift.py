@@ -81,7 +81,8 @@ class Drift:
         if self.p_length < ALARM_P and self.length_gap >= ALARM_LENGTH_GAP:
             found.append(
                 f"prompt lengths have drifted: median {self.median_served:.0f} characters served, "
-                f"{self.median_training:.0f} in training (distance {self.length_gap:.2f}, corrected p {self.p_length:.3g})"
+                f"{self.median_training:.0f} in training "
+                f"(distance {self.length_gap:.2f}, corrected p {self.p_length:.3g})"
             )
         return tuple(found)
 
@@ -105,7 +106,7 @@ def drift(served: Sequence[tuple[str, str]], training: Sequence[str], *, seed: i
     vectors = tfidf([*training, *(text for _, text in served)])
     gram_NN: Floats = np.asarray((vectors @ vectors.T).todense(), dtype=np.float64)
     lengths = [len(text) for text in training], [len(text) for _, text in served]
-    ks = scipy.stats.ks_2samp(*lengths)
+    ks = scipy.stats.ks_2samp(*lengths, method="asymp")
     p_words, p_length = holm(permutation_p(gram_NN, m, rng=rng), float(ks.pvalue))
     return Drift(
         num_served=n,
@@ -129,14 +130,14 @@ def tfidf(texts: Sequence[str]) -> Any:
     values: list[float] = []
     ends = [0]
     for text in texts:
-        counts = Counter(zlib.crc32(feature.encode()) % FEATURES for feature in _features(text))
+        counts = Counter(zlib.crc32(feature.encode(errors="surrogatepass")) % FEATURES for feature in _features(text))
         columns += counts.keys()
         values += [1.0 + math.log(count) for count in counts.values()]
         ends.append(len(columns))
-    df = np.bincount(columns, minlength=FEATURES)
-    idf = np.log((1 + len(texts)) / (1 + df)) + 1.0
-    weights = np.asarray(values) * idf[np.asarray(columns, dtype=np.int64)]
-    matrix = scipy.sparse.csr_matrix((weights, columns, ends), shape=(len(texts), FEATURES))
+    features = np.asarray(columns, dtype=np.int64)
+    idf = np.log((1 + len(texts)) / (1 + np.bincount(features, minlength=FEATURES))) + 1.0
+    weights = np.asarray(values, dtype=np.float64) * idf[features]
+    matrix = scipy.sparse.csr_matrix((weights, features, ends), shape=(len(texts), FEATURES))
     norms = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     return scipy.sparse.diags(1.0 / np.where(norms > 0, norms, 1.0)) @ matrix
 

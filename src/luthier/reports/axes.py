@@ -73,6 +73,21 @@ def number_text(value: float, *, beside: float | None = None) -> str:
     return f"{value:.4g}" if value else "0"
 
 
+def interval_text(value: float, low: float, high: float) -> str:
+    """An interval with the digits that its width supports.
+
+    >>> interval_text(0.68182, 0.56213, 0.78194), interval_text(12345.6, 12000.0, 13000.0)
+    ('0.68 [0.56, 0.78]', '12.3k [12k, 13k]')
+    """
+    size = max(abs(value), abs(low), abs(high))
+    if high <= low or size >= 1e4 or size < 1e-4:
+        texts = [number_text(float(f"{v:.3g}"), beside=size) for v in (value, low, high)]
+    else:
+        decimals = max(0, 1 - math.floor(math.log10(high - low)))
+        texts = [f"{v:.{min(decimals, 8)}f}" for v in (value, low, high)]
+    return f"{texts[0]} [{texts[1]}, {texts[2]}]"
+
+
 def tick_texts(values: Sequence[float]) -> list[str]:
     """The ticks of one axis, all in one unit, with as many digits as tell them apart.
 

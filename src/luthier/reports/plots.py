@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from luthier.reports.axes import Scale, finite, fitted, number_text, span, text_width, tick_texts, ticks
+from luthier.reports.axes import Scale, finite, fitted, interval_text, number_text, span, text_width, tick_texts, ticks
 from luthier.reports.page import escape
 
 WIDTH = 640
@@ -179,7 +179,7 @@ def _interval(row: Interval, x: Scale, middle: float) -> str:
     if low is not None and high is not None:
         look = f"stroke:{_colour(0)};stroke-width:3;stroke-linecap:round;opacity:.55"
         marks.append(_stroke(x.at(low), middle, x.at(high), middle, extra=look))
-        text += f" [{number_text(low)}, {number_text(high)}]"
+        text = interval_text(value, low, high) if value is not None else text
     if value is not None:
         marks.append(f'<circle cx="{x.at(value):.1f}" cy="{middle:.1f}" r="5" style="fill:{_colour(0)}"/>')
     marks.append(_text(x.end + 12, middle + 4, fitted(text, WIDTH - x.end - 12, FONT), full=text))

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 from luthier import __version__
-from luthier.errors import ConfigError, Problem
+from luthier.errors import ConfigError, DataError, Problem
 from luthier.serve import chat, feedback, pages, refusals
 from luthier.serve.config import ServeConfig
 from luthier.serve.engine import Engine
@@ -71,4 +71,7 @@ def api_keys(config: ServeConfig) -> tuple[str, ...]:
 def _finish(serving: Serving) -> None:
     serving.worker.stop()
     if serving.store is not None:
-        serving.store.flush()
+        try:
+            serving.store.flush()
+        except DataError as error:
+            serving.say(f"serve | {error}")

@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,15 +32,15 @@ async def chat_completions(request: Request, body: ChatRequest) -> Response:
     body.refuse_what_is_not_served()
     ask = _ask(serving, body)
     events = _start(serving, ask)
-    async with _cancelled_on_disconnect(request, events):
-        first = await anext(events, None)
-        if not isinstance(first, Started):
-            return Response(status_code=499)  # the client went away while it waited; nobody reads this
-        reply = _Reply(ask, prompt_tokens=first.prompt_tokens, has_logprobs=bool(body.logprobs))
-        if not body.stream:
-            async for event in events:
-                reply.add(event)
-            return JSONResponse(reply.whole())
+    request.state.watching = asyncio.create_task(_cancel_on_disconnect(request, events))
+    first = await anext(events, None)
+    if not isinstance(first, Started):
+        return Response(status_code=499)  # the client went away while it waited; nobody reads this
+    reply = _Reply(ask, prompt_tokens=first.prompt_tokens, has_logprobs=bool(body.logprobs))
+    if not body.stream:
+        async for event in events:
+            reply.add(event)
+        return JSONResponse(reply.whole())
     wants_usage = body.stream_options is not None and body.stream_options.include_usage
     return StreamingResponse(
         _server_sent(serving, events, reply, wants_usage=wants_usage), media_type="text/event-stream"
@@ -64,36 +63,19 @@ def _ask(serving: Serving, body: ChatRequest) -> Ask:
 
 def _start(serving: Serving, ask: Ask) -> Events:
     store = serving.store
-    # The generator asks the ticket whether it is cancelled, and the ticket is made around the generator.
-    tickets: list[Events] = []
-    steps = answer(
-        ask,
-        keep=store.add_trace if store is not None else lambda trace: None,
-        is_cancelled=lambda: bool(tickets) and tickets[0].is_cancelled(),
-    )
-    tickets.append(serving.worker.start(steps))
-    return tickets[0]
+    keep = store.add_trace if store is not None else lambda trace: None
+    return serving.worker.start(lambda is_cancelled: answer(ask, keep=keep, is_cancelled=is_cancelled))
 
 
-@asynccontextmanager
-async def _cancelled_on_disconnect(request: Request, events: Events) -> AsyncIterator[None]:
-    async def watch() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        events.cancel()
-
-    watching = asyncio.create_task(watch())
-    try:
-        yield
-    except BaseException:
-        events.cancel()
-        raise
-    finally:
-        watching.cancel()
+async def _cancel_on_disconnect(request: Request, events: Events) -> None:
+    """Free the slot of a client that goes away. Ends with the request: a finished one counts as disconnected."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    events.cancel()
 
 
 async def _server_sent(serving: Serving, events: Events, reply: _Reply, *, wants_usage: bool) -> AsyncIterator[str]:
-    """The stream as text. It is closed by the server when the client goes away, which cancels the answer."""
+    """The stream as text."""
     try:
         for index in range(reply.ask.num_choices):
             yield reply.chunk(index, {"role": "assistant", "content": ""}, wants_usage=wants_usage)
@@ -108,8 +90,6 @@ async def _server_sent(serving: Serving, events: Events, reply: _Reply, *, wants
     except Exception as error:  # the status is sent; what is left is to say so within the stream
         serving.say(fault_text(f"answer {reply.ask.id}", error))
         yield _data(Refusal(SERVER_FAULT, status=500).envelope())
-    finally:
-        events.cancel()
     yield DONE
 
 
@@ -191,4 +171,5 @@ def _logprob(piece: Piece) -> dict[str, Any]:
 
 
 def _data(event: dict[str, Any]) -> str:
-    return f"data: {json.dumps(event, ensure_ascii=False, separators=(',', ':'))}\n\n"
+    # ASCII: some clients take U+2028 and its like for the end of a line.
+    return f"data: {json.dumps(event, separators=(',', ':'))}\n\n"

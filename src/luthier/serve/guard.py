@@ -91,7 +91,7 @@ class Guard:
         if scope["path"] not in OPEN_PATHS and not self._has_key(scope, headers):
             return self._key_wanted(scope)
         origin = headers.get("origin")
-        if scope["method"] not in SAFE_METHODS and origin is not None and urlsplit(origin).netloc != host:
+        if scope["method"] not in SAFE_METHODS and origin is not None and origin.partition("://")[2] != host:
             return Refusal(
                 f"pages of {origin!r} may not use this server", status=403, code="origin_not_allowed"
             ).response()
@@ -122,7 +122,8 @@ class Guard:
             return False
         given = value.strip().encode()
         # Every key is compared, so that the time taken does not tell which one was near.
-        return any([secrets.compare_digest(given, key.encode()) for key in self._serving.keys])
+        matches = [secrets.compare_digest(given, key.encode()) for key in self._serving.keys]
+        return any(matches)
 
     def _key_wanted(self, scope: Scope) -> Response:
         if scope["path"] == "/" and scope["method"] == "GET":

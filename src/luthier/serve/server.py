@@ -69,7 +69,8 @@ def listening(config: ServeConfig) -> Iterator[socket.socket]:
 def _unusable(config: ServeConfig, found: str, fix: str) -> LuthierError:
     return LuthierError(
         "the server cannot listen",
-        [Problem(where=f"{config.host}:{config.port}", found=found.lower(), expected="an address that is free", fix=fix)],
+        [Problem(where=f"{config.host}:{config.port}", found=found.lower(), expected="an address that is free",
+                 fix=fix)],
     )  # fmt: skip
 
 

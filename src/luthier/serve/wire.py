@@ -123,7 +123,7 @@ class ChatRequest(BaseModel):
             _refuse_rest(name, value, UNSUPPORTED.get(name), place=name)
         for number, message in enumerate(self.messages):
             for name, value in (message.__pydantic_extra__ or {}).items():
-                allowed = ([],) if name in UNSUPPORTED_IN_MESSAGE else None
+                allowed: tuple[object, ...] | None = ([],) if name in UNSUPPORTED_IN_MESSAGE else None
                 _refuse_rest(name, value, allowed, place=f"messages[{number}].{name}")
         if self.stream_options is not None and not self.stream:
             raise Refusal("'stream_options' is for streamed answers only", param="stream_options", code="invalid_value")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from luthier.serve.refusals import Refusal
 
 EventT = TypeVar("EventT")
+
+Steps = Callable[[Callable[[], bool]], Generator[EventT, None, None]]
+"""From "is it cancelled?" to a generator that does one decoding step for each event."""
 
 MAX_RUNNING = 8
 """Answers that take turns; more wait, for each holds a cache of the size of its text."""
@@ -20,12 +23,12 @@ MAX_RUNNING = 8
 class Ticket(Generic[EventT]):
     """One piece of work, seen from the event loop: an async iterator of its events that can be cancelled."""
 
-    def __init__(self, steps: Generator[EventT]) -> None:
+    def __init__(self, steps: Steps[EventT]) -> None:
         """Made by `Worker.start`, on the event loop."""
-        self._steps = steps
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[EventT | Exception | None] = asyncio.Queue()
         self._is_cancelled = threading.Event()
+        self._steps = steps(self.is_cancelled)
 
     def cancel(self) -> None:
         """Let the work end before its next step; harmless when it has ended."""
@@ -84,8 +87,8 @@ class Worker:
         """Whether new work will be done."""
         return self._thread.is_alive() and not self._is_stopping.is_set()
 
-    def start(self, steps: Generator[EventT]) -> Ticket[EventT]:
-        """Queue `steps`, a generator that does one decoding step for each event; call this on the event loop."""
+    def start(self, steps: Steps[EventT]) -> Ticket[EventT]:
+        """Queue the work; call this on the event loop. Refused when the server is stopping."""
         if not self.is_ready:
             raise Refusal("the server is stopping", status=503)
         ticket = Ticket(steps)

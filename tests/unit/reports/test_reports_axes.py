@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luthier.reports.axes import fitted, number_text, span, text_width, tick_texts, ticks
+from luthier.reports.axes import fitted, interval_text, number_text, span, text_width, tick_texts, ticks
 
 
 def test_ticks_are_round_and_inside_the_range() -> None:
@@ -49,3 +49,11 @@ def test_text_is_cut_to_its_room_and_wide_characters_count_double() -> None:
     assert fitted("short", 100, 12) == "short"
     assert text_width(fitted("a" * 200, 100, 12), 12) <= 100
     assert text_width("\u65e5\u672c", 10) == 20
+
+
+def test_an_interval_is_written_with_the_digits_that_its_width_supports() -> None:
+    assert interval_text(0.68182, 0.56213, 0.78194) == "0.68 [0.56, 0.78]"
+    assert interval_text(0.501, 0.4998, 0.5021) == "0.5010 [0.4998, 0.5021]"
+    assert interval_text(-3.0, -12.0, 6.0) == "-3 [-12, 6]"
+    assert interval_text(2e6, 1.5e6, 2.5e6) == "2M [1.5M, 2.5M]"
+    assert interval_text(0.5, 0.5, 0.5) == "0.5 [0.5, 0.5]"

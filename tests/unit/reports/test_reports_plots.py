@@ -95,7 +95,7 @@ def test_an_interval_row_states_its_numbers_and_a_missing_one_says_so() -> None:
         [Interval("kpi", 0.124, 0.061, 0.187), Interval("other", None, None, None)], x_label="d", reference=0.0
     )
     said = "".join(ET.fromstring(svg).itertext())
-    assert "0.124 [0.061, 0.187]" in said and "no value" in said
+    assert "0.12 [0.06, 0.19]" in said and "no value" in said
 
 
 def test_a_long_label_is_cut_and_whole_on_hover() -> None:

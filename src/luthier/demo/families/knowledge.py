@@ -2,20 +2,10 @@
 
 from random import Random
 
+from luthier.demo.facts import ANIMAL_FACTS, FACTS, PERSON_FACTS, THING_FACTS, TOWN_FACTS
 from luthier.demo.practice import Item, PracticeTask, choice, yes_or_no
 from luthier.demo.scenes import other
-from luthier.demo.world import (
-    ANIMAL_FACTS,
-    FACTS,
-    KIND_OF,
-    KINDS,
-    MEMBERS,
-    NOUNS,
-    PERSON_FACTS,
-    THING_FACTS,
-    TOWN_FACTS,
-    kind_phrase,
-)
+from luthier.demo.world import KIND_OF, KINDS, MEMBERS, NOUNS, kind_phrase
 
 _NATURE = (
     "{Question}?",

@@ -1,0 +1,47 @@
+"""A suite: the items that models are examined on, each once, with a digest that names exactly them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from luthier.errors import DataError, Problem
+from luthier.records import Example, content_id, read_records
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Named items. Two evaluations are comparable item by item when their suites overlap."""
+
+    name: str
+    examples: tuple[Example, ...]
+    digest: str
+    """Changes with any item or its grading, not with their order."""
+    num_repeats: int = 0
+    """Items left out because the same item came before."""
+
+    @classmethod
+    def of(cls, name: str, examples: Iterable[Example]) -> Suite:
+        """A suite of these items; one that comes twice is examined once, since items are paired by id."""
+        given = list(examples)
+        kept = {example.id: example for example in reversed(given)}
+        unique = tuple(kept[item_id] for item_id in dict.fromkeys(e.id for e in given))
+        if not unique:
+            raise DataError(
+                "there is nothing to evaluate on",
+                [Problem(where=name, found="no items", expected="at least one", fix="check the files of the suite")],
+            )
+        parts = sorted(content_id(e.id, dict(e.grading), e.task, e.cluster) for e in unique)
+        return cls(name, unique, content_id("suite", parts), len(given) - len(unique))
+
+
+def read_suite(
+    files: Sequence[Path], *, name: str | None = None, read: Callable[[Path], Iterable[Example]] | None = None
+) -> Suite:
+    """The items of some files, in order. `read` understands other formats; without it they hold Example records.
+
+    The name defaults to that of the first file.
+    """
+    reader = read or (lambda path: read_records(path, Example))
+    return Suite.of(name or files[0].stem, (example for path in files for example in reader(path)))

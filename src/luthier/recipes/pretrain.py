@@ -1,0 +1,125 @@
+"""Build a small model and pre-train it on plain text: the base that ships with the practice world is made by this.
+
+With recipes/pretrain.toml: 2.8M parameters, 12M tokens of the practice world's text, about an hour on two cores.
+
+    luthier run pretrain.toml run.dir=runs/base
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from luthier.config import Config
+from luthier.models.config import BuildConfig
+from luthier.runs import Run
+from luthier.train.config import RunConfig, TrainConfig
+
+
+class PretrainData(Config):
+    """The text."""
+
+    files: tuple[Path, ...] = ()
+    """Plain text: .txt with blank lines between documents, or .jsonl with a "text" in each row."""
+    practice_documents: int = Field(0, ge=0)
+    """Documents of the practice world to generate and add."""
+    dev_share: float = Field(0.005, ge=0, lt=1)
+    """Share of the documents kept for measuring the loss; the last ones."""
+
+
+class PretrainRecipe(Config):
+    """Keys of a pretrain recipe."""
+
+    recipe: str = "pretrain"
+    data: PretrainData
+    build: BuildConfig = BuildConfig()
+    train: TrainConfig
+    run: RunConfig
+
+
+def main(recipe: PretrainRecipe, *, echo: Callable[[str], None], step_echo: Callable[[str], None] | None) -> int:
+    """Text -> tokenizer and random network -> pre-trained model in RUN/model."""
+    from luthier.models.build import build_model
+    from luthier.models.load import load_model
+    from luthier.train.training import Place, TrainingData, discard_checkpoints, train
+
+    run = Run.open(recipe.run.dir, recipe, echo=echo, step_echo=step_echo)
+    documents, dev = _documents(recipe.data, seed=recipe.train.seed)
+    run.say(f"data | {len(documents):,} documents to train on, {len(dev):,} to measure on")
+    stage = run.stage(
+        "train", owner="luthier.recipes.pretrain", options=recipe,
+        inputs={str(path): path for path in recipe.data.files},
+    )  # fmt: skip
+    if stage.is_done():
+        run.say("train | reused")
+    else:
+        blank = recipe.run.dir / "untrained"
+        if not blank.is_dir():
+            build_model(recipe.build, documents, blank.with_suffix(".partial"), seed=recipe.train.seed)
+            os.replace(blank.with_suffix(".partial"), blank)
+        place = Place(run=run, folder=stage.folder, key=stage.key)
+        model = load_model(blank)
+        trained = train(
+            model, TrainingData(documents=documents, dev_documents=dev), recipe.train, place=place
+        )
+        facts = _facts(recipe, model, run, documents=len(documents))
+        (trained.model / "README.md").write_text(_card(facts), encoding="utf-8")
+        stage.finish(facts=facts)
+        discard_checkpoints(place)
+    shutil.copytree(stage.folder / "model", recipe.run.dir / "model", dirs_exist_ok=True)
+    run.finish()
+    run.say(f"done  | {recipe.run.dir / 'model'}")
+    return 0
+
+
+def _documents(data: PretrainData, *, seed: int) -> tuple[list[str], list[str]]:
+    from luthier.demo.text import documents as practice_documents
+    from luthier.train.documents import read_documents
+
+    texts = read_documents(data.files) if data.files else []
+    texts += itertools.islice(practice_documents(seed, data.practice_documents), data.practice_documents)
+    cut = len(texts) - math.ceil(len(texts) * data.dev_share)
+    return texts[:cut], texts[cut:]
+
+
+def _facts(recipe: PretrainRecipe, model: Any, run: Run, *, documents: int) -> dict[str, Any]:
+    events = [json.loads(line) for line in (run.folder / "metrics.jsonl").open(encoding="utf-8")]
+    done = [e for e in events if e["kind"] == "train"]
+    dev = [e["train/dev_loss"] for e in events if e["kind"] == "train_dev"]
+    return {
+        "parameters": model.num_parameters,
+        "documents": documents,
+        "tokens": sum(e["train/tokens"] for e in done),
+        "steps": len(done),
+        "hours": round(sum(e["train/tokens"] / max(e["train/tokens_per_s"], 1e-9) for e in done) / 3600, 2),
+        "dev_loss": dev[-1] if dev else None,
+        "sizes": recipe.build.model_dump(),
+    }
+
+
+def _card(facts: dict[str, Any]) -> str:
+    """The model card: what it is, on what it was trained, for how long, and what it is not for."""
+    loss = facts["dev_loss"]
+    measured = (
+        f"loss {loss:.4f} nats a token, perplexity {math.exp(loss):.3f}, on documents kept apart"
+        if loss is not None
+        else "not measured: no documents were kept apart"
+    )
+    return (
+        "---\nlicense: apache-2.0\n---\n"
+        "# A small base model, pre-trained from scratch by Luthier\n\n"
+        f"- Shape: Llama, {facts['parameters']:,} parameters; {facts['sizes']}\n"
+        f"- Text: {facts['documents']:,} documents, {facts['tokens']:,} tokens consumed in {facts['steps']:,} steps\n"
+        f"- Time: {facts['hours']} hours of training steps\n"
+        f"- Measured: {measured}\n"
+        "- Trained on plain text only: it has never seen the chat format, nor was it tuned to follow instructions.\n"
+        "- For practice and tests; it knows nothing of the world outside its text.\n"
+    )
