@@ -176,15 +176,22 @@ class Run:
         os.replace(temporary, path)
 
     def stage(
-        self, name: str, *, owner: str, inputs: Mapping[str, Path | str], options: Any, folder: Path | None = None
+        self,
+        name: str,
+        *,
+        owner: str | Sequence[str],
+        inputs: Mapping[str, Path | str],
+        options: Any,
+        folder: Path | None = None,
     ) -> Stage:
-        """The stage `name`, whose key covers input bytes, options, the source of `owner` and library versions.
+        """The stage `name`, keyed by input bytes, options, the source of its `owner` modules, and library versions.
 
         `inputs` maps a name to a path, whose bytes count, or to a string, which counts as it stands.
         """
         hashes = {key: sha256(value) if isinstance(value, Path) else value for key, value in inputs.items()}
         data = options.model_dump(mode="json") if hasattr(options, "model_dump") else options
-        parts = {"inputs": hashes, "options": data, "source": source_digest(owner), "libraries": library_versions()}
+        source = {name: source_digest(name) for name in ([owner] if isinstance(owner, str) else owner)}
+        parts = {"inputs": hashes, "options": data, "source": source, "libraries": library_versions()}
         self.inputs.update({str(v): hashes[k] for k, v in inputs.items() if isinstance(v, Path)})
         return Stage(run=self, name=name, folder=folder or self.folder / name, parts=parts)
 

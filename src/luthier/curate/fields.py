@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from luthier.curate.faults import BadRow, shown
@@ -25,7 +25,7 @@ def prompt_of(row: Row) -> tuple[Message, ...]:
                      expected=f"a request in one of {', '.join(PROMPT_NAMES)}",
                      fix='add the request, or name its column: curate.columns = {YOURS = "prompt"}')  # fmt: skip
     value = row[name]
-    if isinstance(value, list) and value and isinstance(value[0], Mapping) and {"role", "from"} & value[0].keys():
+    if _is_turns(value):
         return messages_of(value, name, last="user")
     if is_transcript(value):
         spoken = "\n\n" + value.strip().removesuffix("Assistant:").rstrip()
@@ -57,11 +57,130 @@ def answers_of(row: Row) -> tuple[str, ...]:
     if name is None:
         return targets
     value = row[name]
-    if isinstance(value, list) and value and all(isinstance(item, Mapping) and "role" in item for item in value):
-        turns = messages_of([{"role": "user", "content": "?"}, *value], name, last="assistant")
-        if len(turns) != 2: ...
-    if isinstance(value, list) and value and not isinstance(value[0], Mapping):
+    if _is_turns(value):
+        answers: tuple[str, ...] = (_only_turn(value, name),)
+    elif isinstance(value, list) and value and not isinstance(value[0], Mapping):
         answers = texts_of(value, name, is_answer=True)
     else:
         answers = (text_of(value, name, is_answer=True),)
-    return answers
+    return (*answers, *(target for target in targets if target not in answers))
+
+
+def texts_of(value: Any, field: str, *, is_answer: bool) -> tuple[str, ...]:
+    """The texts of a list of strings; nothing where there is no list."""
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise BadRow("wrong field", field=field, found=shown(value), expected="a list of strings",
+                     fix='write ["...", "..."]')  # fmt: skip
+    return tuple(text_of(text, f"{field}[{index}]", is_answer=is_answer) for index, text in enumerate(value))
+
+
+def rest_of(row: Row, names: Sequence[str]) -> dict[str, Any]:
+    """What else a row says that a record has a field for, where it is of the field's type."""
+    values: dict[str, Any] = {}
+    for name in names:
+        value = next((row[n] for n in (LICENCE_NAMES if name == "licence" else (name,)) if n in row), None)
+        if name == "grading":
+            if isinstance(value, Mapping):
+                values[name] = dict(value)
+        elif name in ("choices", "links"):
+            if isinstance(value, list) and all(isinstance(item, str) for item in value):
+                values[name] = tuple(value)
+        elif isinstance(value, str) and not is_blank(value):
+            values[name] = value
+    return values
+
+
+def only(row: Row, names: Sequence[str]) -> str | None:
+    """The one name of `names` under which the row has something; BadRow when it has different things under two.
+
+    Where all are empty it is the first that is there, and None where none is.
+    """
+    there = [name for name in names if name in row]
+    filled = [name for name in there if not _is_nothing(row[name])]
+    if any(row[name] != row[filled[0]] for name in filled[1:]):
+        raise BadRow("ambiguous fields", field=filled[1], found=f"{' and '.join(filled)} in one row",
+                     expected="one of them", fix="say what they are, or leave one out, for example "
+                     f'curate.columns = {{{filled[1]} = "input"}}')  # fmt: skip
+    return next(iter(filled or there), None)
+
+
+def keys(row: Row) -> str:
+    """The names of a row's fields, as a finding shows them."""
+    names = [str(name) for name in row]
+    more = f" and {len(names) - SHOWN_KEYS} more" if len(names) > SHOWN_KEYS else ""
+    return (", ".join(names[:SHOWN_KEYS]) or "none at all") + more
+
+
+def check_not_disliked(row: Row) -> None:
+    """BadRow for a row that is marked as a bad answer (KTO's label): it must not be learnt."""
+    for name in ("label", "kto_tag"):
+        if row.get(name) is False:
+            raise BadRow("marked as bad", field=name, found="false", expected="an answer to learn from",
+                         fix="leave the row out, or pair it with a better answer as chosen and rejected")  # fmt: skip
+
+
+def check_surrogates(row: RawRow) -> None:
+    """BadRow when a text of the row holds half of a surrogate pair, which no file can keep as UTF-8."""
+    assert row.data is not None
+    if row.raw and b"\\ud" not in row.raw.lower():
+        return
+    for field, text in _texts(row.data, ""):
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise BadRow(
+                "lone surrogate", field=field, found=shown(text[error.start]), expected="whole characters",
+                fix="write the row again with a tool that cuts between characters, or delete it",
+            ) from None  # fmt: skip
+
+
+def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Every string within a value, and its place."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _texts(name, path)
+            yield from _texts(item, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, f"{path}[{index}]")
+
+
+def _history(row: Row) -> tuple[Message, ...]:
+    """Earlier turns as some instruction sets keep them: [[request, answer], ...]."""
+    history = row.get("history")
+    if not history:
+        return ()
+    if not isinstance(history, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in history):
+        raise BadRow("not a conversation", field="history", found=shown(history),
+                     expected='[["request", "answer"], ...]', fix="write earlier turns in pairs")  # fmt: skip
+    messages = []
+    for index, (request, answer) in enumerate(history):
+        messages.append(Message(role="user", content=text_of(request, f"history[{index}][0]", is_answer=False)))
+        messages.append(Message(role="assistant", content=text_of(answer, f"history[{index}][1]", is_answer=True)))
+    return tuple(messages)
+
+
+def _is_turns(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], Mapping) and bool(
+        {"role", "from"} & value[0].keys()
+    )
+
+
+def _only_turn(turns: list[Any], field: str) -> str:
+    message = message_of(turns[0], f"{field}[0]")
+    if len(turns) > 1 or message is None or message.role != "assistant":
+        raise BadRow("wrong order", field=field, found=f"{len(turns)} messages", expected="one assistant message",
+                     fix="move all turns but the last into the prompt")  # fmt: skip
+    return message.content
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and is_blank(value)) or value == []
+
+
+def _is_no_input(value: Any) -> bool:
+    return _is_nothing(value) or (isinstance(value, str) and value.strip().casefold() in NO_INPUT)

@@ -5,12 +5,22 @@ The shape is recognised row by row. To add one, write a function from a row to a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from luthier.curate.faults import BadRow, Fault, shown
-from luthier.curate.names import ANSWER_NAMES, CONVERSATION_NAMES, INPUT_NAMES, NO_INPUT, PROMPT_NAMES, RECORD_NAMES
+from luthier.curate.fields import (
+    answers_of,
+    check_not_disliked,
+    check_surrogates,
+    keys,
+    prompt_of,
+    rest_of,
+    system_of,
+    texts_of,
+)
+from luthier.curate.names import CONVERSATION_NAMES, INPUT_NAMES, PROMPT_NAMES, RECORD_NAMES
 from luthier.curate.raw import RawRow, Row
 from luthier.curate.turns import is_transcript, message_of, messages_of, no_tools, text_of, transcript_messages
 from luthier.records import Example, Message, Preference
@@ -20,6 +30,8 @@ Record = Example | Preference
 UNKNOWN = "unknown"
 UNREADABLE = "unreadable"
 """Counted in place of a shape."""
+EXAMPLE_REST = ("choices", "grading", "task", "cluster", "template", "language", "links", "licence")
+PREFERENCE_REST = ("task", "cluster", "links", "licence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +60,7 @@ def convert(row: RawRow, *, licence: str | None = None) -> Converted:
         return Converted(UNREADABLE, None, row.fault)
     shape = next((shape for shape in SHAPES if shape.fits(row.data)), None)
     try:
-        _check_surrogates(row)
+        check_surrogates(row)
         if shape is None:
             raise _unknown(row.data)
         record = shape.record(row.data)
@@ -60,38 +72,31 @@ def convert(row: RawRow, *, licence: str | None = None) -> Converted:
 
 def _own(row: Row) -> Example:
     """Our own Example, whole or in part: a conversation with targets, choices, grading, cluster ..."""
-    for name in ("targets", "choices", "links"):
-        _check_strings(row.get(name), name)
+    no_tools(row)
     if not isinstance(row.get("grading"), Mapping | None):
         raise BadRow("wrong field", field="grading", found=shown(row["grading"]), expected="an object",
                      fix='write {"grader": "exact"}, or leave it out')  # fmt: skip
-    has_other_answer = bool(row.get("targets") or row.get("grading"))
-    messages = messages_of(row["messages"], "messages", last=None if has_other_answer else "assistant")
-    return _example(row, messages, row.get("targets") or (), source=_own_source(row))
+    for name in ("choices", "links"):
+        texts_of(row.get(name), name, is_answer=False)
+    targets = texts_of(row.get("targets"), "targets", is_answer=True)
+    messages = messages_of(row["messages"], "messages", last=None if targets or row.get("grading") else "assistant")
+    return _example(row, messages, targets, source=_source(row))
 
 
 def _conversation(row: Row) -> Example:
-    """Messages with role and content, or ShareGPT's from and value."""
-    _check_label(row)
+    """Messages with role and content, or with ShareGPT's from and value."""
+    check_not_disliked(row)
     no_tools(row)
     name = next(name for name in CONVERSATION_NAMES if row.get(name) is not None)
     messages = messages_of(row[name], name, last="assistant")
-    if messages[0].role != "system":
-        messages = (*_system(row), *messages)
-    return _example(row, messages)
+    return _example(row, _with_system(messages, system_of(row)))
 
 
 def _pair(row: Row) -> Example:
     """A request and its answer; the answer may be a list of accepted ones."""
-    _check_label(row)
+    check_not_disliked(row)
     no_tools(row)
-    prompt = _prompt(row)
-    name = _only(row, ANSWER_NAMES)
-    if name is None:
-        raise BadRow("missing answer", field="", found=f"the fields {_keys(row)}",
-                     expected=f"an answer in one of {', '.join(ANSWER_NAMES)}",
-                     fix='add the answer, or name its column: curate.columns = {YOURS = "output"}')  # fmt: skip
-    answers = _answers(row[name], name)
+    prompt, answers = prompt_of(row), answers_of(row)
     return _example(row, (*prompt, Message(role="assistant", content=answers[0])), answers)
 
 
@@ -99,90 +104,115 @@ def _preference(row: Row) -> Preference:
     """Two answers to one prompt; the prompt may stand before each answer instead of in a field of its own."""
     no_tools(row)
     ending = "_messages" if "chosen_messages" in row else ""
-    chosen = _side(row.get("chosen" + ending), "chosen" + ending)
-    rejected = _side(row.get("rejected" + ending), "rejected" + ending)
+    name, other = f"chosen{ending}", f"rejected{ending}"
+    chosen, rejected = _side(row.get(name), name), _side(row.get(other), other)
     if _turns(chosen[:-1]) != _turns(rejected[:-1]):
-        raise BadRow("two prompts", field="rejected" + ending, found="another prompt than that of chosen",
-                     expected="two answers to one prompt", fix="give both the same prompt, or delete the row")  # fmt: skip
+        raise BadRow("two prompts", field=other, found="another prompt than that of chosen",
+                     expected="two answers to one prompt",
+                     fix="give both the same prompt, or delete the row")  # fmt: skip
     if chosen[-1].content.strip() == rejected[-1].content.strip():
-        raise BadRow("no preference", field="rejected" + ending, found="the same answer as chosen",
-                     expected="another answer", fix="delete the row: it says nothing about which is better")  # fmt: skip
+        raise BadRow("no preference", field=other, found="the same answer as chosen", expected="another answer",
+                     fix="delete the row: it does not say which answer is better")  # fmt: skip
     prompt = _preference_prompt(row, chosen[:-1])
     origin = row.get("origin")
-    fields = _fields(row, ("task", "cluster", "licence", "links"))
+    is_own = isinstance(origin, str) and bool(origin)
     return Preference.of(prompt, chosen=chosen[-1].content, rejected=rejected[-1].content,
-                         origin=origin if isinstance(origin, str) and origin else "file",
-                         source=_own_source(row) if "origin" in row else "", **fields)  # fmt: skip
+                         origin=origin if is_own else "file", source=_source(row) if is_own else "",
+                         **rest_of(row, PREFERENCE_REST))  # fmt: skip
 
 
 def _has(*names: str) -> Callable[[Row], bool]:
     return lambda row: any(row.get(name) is not None for name in names)
 
 
+def _is_own(row: Row) -> bool:
+    return row.get("messages") is not None and _has(*RECORD_NAMES)(row)
+
+
 def _is_preference(row: Row) -> bool:
-    return ("chosen" in row and "rejected" in row) or ("chosen_messages" in row and "rejected_messages" in row)
+    return row.keys() >= {"chosen", "rejected"} or row.keys() >= {"chosen_messages", "rejected_messages"}
 
 
 def _is_pair(row: Row) -> bool:
-    # A request that is an object is the root of a tree of replies, which is no shape of ours.
+    # A request that is an object is the root of a tree of replies, which is no shape here.
     return any(name in row and not isinstance(row[name], Mapping) for name in (*PROMPT_NAMES, *INPUT_NAMES))
+
+
+def _is_prompt_pair(row: Row) -> bool:
+    return "prompt" in row and _is_pair(row)
+
+
+def _is_task_item(row: Row) -> bool:
+    return _is_pair(row) and isinstance(row.get("output"), list)
 
 
 SHAPES = (
     Shape("preference", '{"prompt", "chosen", "rejected"}', _is_preference, _preference),
-    Shape("luthier", '{"messages", "targets" ...}',
-          lambda row: _has("messages")(row) and _has(*RECORD_NAMES)(row), _own),
+    Shape("luthier", '{"messages", "targets", "task" ...}', _is_own, _own),
     Shape("messages", '{"messages": [{"role", "content"}]}', _has("messages"), _conversation),
-    Shape("sharegpt", '{"conversations": [{"from", "value"}]}', _has("conversations", "conversation"), _conversation),
-    Shape("prompt/completion", '{"prompt", "completion"}', lambda row: "prompt" in row and _is_pair(row), _pair),
-    Shape("super-ni", '{"input", "output": [...]}',
-          lambda row: _is_pair(row) and isinstance(row.get("output"), list), _pair),
+    Shape("sharegpt", '{"conversations": [{"from", "value"}]}', _has(*CONVERSATION_NAMES), _conversation),
+    Shape("prompt/completion", '{"prompt", "completion"}', _is_prompt_pair, _pair),
+    Shape("super-ni", '{"input", "output": [...]}', _is_task_item, _pair),
     Shape("alpaca", '{"instruction", "input", "output"}', _is_pair, _pair),
-)  # fmt: skip
+)
 """In order: the first that fits is the row's shape."""
 
 
-def _prompt(row: Row) -> tuple[Message, ...]:
-    """The system message, earlier turns and request of a row that has them in fields of their own."""
-    name, about = _only(row, PROMPT_NAMES), _only(row, INPUT_NAMES)
-    if name is None:
-        name, about = about, None
-    if name is None:
-        raise BadRow("missing prompt", field="", found=f"the fields {_keys(row)}",
-                     expected=f"a request in one of {', '.join(PROMPT_NAMES)}",
-                     fix='add the request, or name its column: curate.columns = {YOURS = "prompt"}')  # fmt: skip
-    value = row[name]
-    if isinstance(value, list) and value and isinstance(value[0], Mapping) and _role_names(value[0]):
-        return messages_of(value, name, last="user")
+def _example(row: Row, messages: Sequence[Message], targets: Sequence[str] = (), source: str = "") -> Example:
+    return Example.of(messages, targets=targets, source=source, **rest_of(row, EXAMPLE_REST))
+
+
+def _source(row: Row) -> str:
+    source = row.get("source")
+    return source if isinstance(source, str) else ""
+
+
+def _side(value: Any, field: str) -> tuple[Message, ...]:
+    """One answer of a preference, after the turns that stand before it in the same field."""
     if is_transcript(value):
-        return transcript_messages("\n\n" + value.strip().removesuffix("Assistant:").strip(), name, last="user")
-    if isinstance(value, list) and name == "definition":
-        value = "\n".join(text_of(line, name, is_answer=False) for line in value)
-    request = text_of(value, name, is_answer=False)
-    if about is not None and not _is_no_input(row[about]):
-        request = f"{request}\n\n{text_of(row[about], about, is_answer=False)}"
-    return (*_system(row), *_history(row), Message(role="user", content=request))
+        return transcript_messages(value, field, last="assistant")
+    if isinstance(value, list) and len(value) > 1:
+        return messages_of(value, field, last="assistant")
+    turn = value[0] if isinstance(value, list) and value else value
+    message = message_of(turn, field) if isinstance(turn, Mapping) else None
+    if message is not None and message.role != "assistant":
+        raise BadRow("wrong role", field=field, found=shown(message.role), expected="assistant",
+                     fix="let the field hold the answer")  # fmt: skip
+    return (message or Message(role="assistant", content=text_of(turn, field, is_answer=True)),)
 
 
-def _history(row: Row) -> tuple[Message, ...]:
-    """Earlier turns as some instruction sets keep them: [[request, answer], ...]."""
-    history = row.get("history")
-    if not history:
-        return ()
-    if not isinstance(history, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in history):
-        raise BadRow("not a conversation", field="history", found=shown(history),
-                     expected='[["request", "answer"], ...]', fix="write earlier turns in pairs")  # fmt: skip
-    turns = [{"role": role, "content": text} for pair in history for role, text in zip(("user", "assistant"), pair, strict=True)]
-    return messages_of(turns, "history", last="assistant")
+def _preference_prompt(row: Row, before: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The prompt in a field of its own, or the turns before the answers; both, if they agree."""
+    name = next((name for name in CONVERSATION_NAMES if row.get(name) is not None), None)
+    if name is not None:
+        prompt = _with_system(messages_of(row[name], name, last="user"), system_of(row))
+    elif _is_pair(row):
+        prompt = prompt_of(row)
+    elif before:
+        return _with_system(before, system_of(row))
+    else:
+        raise BadRow("missing prompt", field="", found=f"the fields {keys(row)}",
+                     expected="a prompt, or the conversation before each answer",
+                     fix='add the field "prompt"')  # fmt: skip
+    if before and prompt[-1].content.strip() != before[-1].content.strip():
+        raise BadRow("two prompts", field=name or "prompt", found=shown(prompt[-1].content),
+                     expected=f"the last request before the answers, {shown(before[-1].content)}",
+                     fix="leave the field out, or make it agree with chosen and rejected")  # fmt: skip
+    return _with_system(before, prompt[:1]) if before else prompt
 
 
-def _system(row: Row) -> tuple[Message, ...]:
-    system = row.get("system")
-    if system is None or (isinstance(system, str) and not system.strip()):
-        return ()
-    return (Message(role="system", content=text_of(system, "system", is_answer=False)),)
+def _with_system(messages: tuple[Message, ...], first: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages after the system message that `first` begins with, unless they have one."""
+    if first and first[0].role == "system" and messages[0].role != "system":
+        return (first[0], *messages)
+    return messages
 
 
-def _answers(value: Any, field: str) -> tuple[str, ...]:
-    """The accepted answers: one string, a list of strings, or one message."""
-    if isinstance(value, list) and value and all(isinstance(item, str) for item in value): ...
+def _turns(messages: Sequence[Message]) -> list[tuple[str, str]]:
+    return [(message.role, message.content.strip()) for message in messages]
+
+
+def _unknown(row: Row) -> BadRow:
+    return BadRow("unknown shape", field="", found=f"the fields {keys(row)}",
+                  expected="one of " + ", ".join(shape.looks_like for shape in SHAPES),
+                  fix='rename the fields, or say what they are: curate.columns = {YOURS = "prompt", ...}')  # fmt: skip

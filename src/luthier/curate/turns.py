@@ -29,8 +29,10 @@ def messages_of(turns: Any, field: str, *, last: Role | None) -> tuple[Message, 
     is either) the last. An empty system message is a placeholder and is left out.
     """
     if not isinstance(turns, Sequence) or isinstance(turns, str):
-        raise BadRow("not a conversation", field=field, found=shown(turns), expected="a list of messages",
-                     fix='write [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]')  # fmt: skip
+        raise BadRow(
+            "not a conversation", field=field, found=shown(turns), expected="a list of messages",
+            fix='write [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]',
+        )  # fmt: skip
     messages: list[Message] = []
     for index, turn in enumerate(turns):
         message = message_of(turn, f"{field}[{index}]")
@@ -69,9 +71,11 @@ def transcript_messages(text: str, field: str, *, last: Role | None) -> tuple[Me
     """The messages of a transcript, "\\n\\nHuman: ...\\n\\nAssistant: ..."."""
     head, *spoken = _SPEAKER.split(text)
     if head.strip() or not spoken:
-        raise BadRow("not a conversation", field=field, found=shown(text),
-                     expected="a transcript that begins with Human:, or a prompt in a field of its own",
-                     fix='add the field "prompt", or write the turns as "\\n\\nHuman: ...\\n\\nAssistant: ..."')  # fmt: skip
+        raise BadRow(
+            "not a conversation", field=field, found=shown(text),
+            expected="a transcript that begins with Human:, or a prompt in a field of its own",
+            fix='add the field "prompt", or write the turns as "\\n\\nHuman: ...\\n\\nAssistant: ..."',
+        )  # fmt: skip
     turns = zip(spoken[::2], spoken[1::2], strict=True)
     return messages_of([{"role": speaker, "content": said.strip()} for speaker, said in turns], field, last=last)
 
@@ -87,10 +91,9 @@ def text_of(value: Any, field: str, *, is_answer: bool) -> str:
         parts = [_part(part, f"{field}[{index}]") for index, part in enumerate(value)]
         value = "".join(parts)
     if value is not None and not isinstance(value, str) and value != []:
-        raise BadRow("not a string", field=field, found=shown(value), expected="a string",
-                     fix=f'write it in quotes: "{value}"' if isinstance(value, int | float) else "write the text itself",
-                     )  # fmt: skip
-    if not value or is_blank(value) or (is_answer and value.strip().lower() in NO_OUTPUT):
+        fix = f'write it in quotes: "{value}"' if isinstance(value, int | float) else "write the text itself"
+        raise BadRow("not a string", field=field, found=shown(value), expected="a string", fix=fix)
+    if not isinstance(value, str) or is_blank(value) or (is_answer and value.strip().lower() in NO_OUTPUT):
         what = "answer" if is_answer else "message"
         raise BadRow(f"empty {what}", field=field, found=shown(value), expected=f"the text of the {what}",
                      fix=f"write the {what}, or delete the row")  # fmt: skip
@@ -99,7 +102,8 @@ def text_of(value: Any, field: str, *, is_answer: bool) -> str:
 
 def is_blank(text: str) -> bool:
     """Whether a text shows nothing."""
-    return not text.strip() or not INVISIBLE.sub("", text).strip()
+    shown = text.strip()
+    return not shown or (not shown[0].isalnum() and not INVISIBLE.sub("", shown).strip())
 
 
 def no_tools(row: Mapping[str, Any]) -> None:
@@ -120,7 +124,8 @@ def _check_end(messages: Sequence[Message], field: str, last: Role | None) -> No
                      fix="add the answer, or delete the row")  # fmt: skip
     if last == "user" and messages[-1].role == "assistant":
         raise BadRow("wrong order", field=field, found="a prompt that ends with the assistant",
-                     expected="a prompt that ends with the user", fix="move the last message into the answers")  # fmt: skip
+                     expected="a prompt that ends with the user",
+                     fix="move the last message into the answers")  # fmt: skip
 
 
 def _role_field(turn: Mapping[str, Any]) -> str:

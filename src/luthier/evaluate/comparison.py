@@ -7,13 +7,13 @@ enough; McNemar's exact test stands beside it where answers are right or wrong.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from luthier.errors import DataError, Problem
 from luthier.evaluate.evaluation import Evaluation, read_evaluation
-from luthier.evaluate.kpis import few_tasks_note, task_clusters
+from luthier.evaluate.kpis import in_words_of_tasks, task_clusters
 from luthier.records import Example
 from luthier.stats.intervals import Estimate, paired_interval
 from luthier.stats.tests import mcnemar_exact
@@ -66,9 +66,11 @@ class KpiComparison:
 
     def by_task(self) -> dict[str, KpiComparison]:
         """The comparison within each task; items without one are left out."""
-        tasks = sorted({pair.item.task for pair in self.pairs if pair.item.task is not None})
-        return {task: _of_pairs(self.kpi, [p for p in self.pairs if p.item.task == task], undecided=0)
-                for task in tasks}  # fmt: skip
+        tasks: dict[str, list[Pair]] = {}
+        for pair in self.pairs:
+            if pair.item.task is not None:
+                tasks.setdefault(pair.item.task, []).append(pair)
+        return {task: _of_pairs(self.kpi, tasks[task], undecided=0) for task in sorted(tasks)}
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the pairs."""
@@ -195,5 +197,4 @@ def _of_pairs(kpi: str, pairs: Sequence[Pair], *, undecided: int) -> KpiComparis
 def _difference(pairs: Sequence[Pair], *, alpha: float) -> Estimate:
     items = [pair.item for pair in pairs]
     a, b = [pair.a for pair in pairs], [pair.b for pair in pairs]
-    estimate = paired_interval(a, b, task_clusters(items), alpha=alpha)
-    return replace(estimate, method=estimate.method + few_tasks_note(items))
+    return in_words_of_tasks(paired_interval(a, b, task_clusters(items), alpha=alpha), items)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from luthier.config import Config, known_as
@@ -23,6 +25,12 @@ class EvaluateConfig(Config):
     """Of the draws when temperature is above 0."""
     shots: int = Field(4, ge=0, json_schema_extra=known_as("num_fewshot", "few_shot"))
     """Solved examples in the plain-text prompt that a base model is given for a fair comparison."""
+    suites: tuple[Path, ...] = Field((), json_schema_extra=known_as("benchmarks", "tasks"))
+    """Further files of items, of any recognised shape; each is evaluated and reported apart from the held-out rows."""
+    plain_text: tuple[Path, ...] = ()
+    """Plain text on which forgetting is measured: the base's perplexity, and the tuned model's."""
+    max_items: int | None = Field(None, ge=1, json_schema_extra=known_as("limit", "max_samples"))
+    """At most this many items of each suite, the same for every model; without it, all."""
     batch_rows: int = Field(32, ge=1, json_schema_extra=known_as("batch_size"))
     """Prompts answered side by side; changes speed and memory, never a score."""
 

@@ -107,7 +107,7 @@ def _check_target(kpi: KpiComparison, suite: str, config: GateConfig) -> Check:
 
     difference = kpi.interval(alpha=config.alpha) if kpi.pairs else None
     if difference is None or difference.n < config.min_items:
-        return check("unsure", _too_few(kpi, config), config.min_items - len(kpi.pairs))
+        return check("unsure", _too_few(kpi, "target", config), config.min_items - len(kpi.pairs))
     seen = f"target {kpi.kpi}: {_spelled(difference)}"
     if difference.low > config.margin:
         return check("pass", f"{seen}; better by more than {config.margin:g}")
@@ -117,7 +117,9 @@ def _check_target(kpi: KpiComparison, suite: str, config: GateConfig) -> Check:
         return check("fail", f"{seen}; an improvement of {config.margin + config.worthwhile:g} is ruled out")
     gap = max(difference.value - config.margin, config.worthwhile)
     needed = _more_items(difference, gap, config)
-    return check("unsure", f"{seen}; could be better than {config.margin:g} or not{_about(needed, gap)}", needed)
+    return check(
+        "unsure", f"{seen}; could be better than {config.margin:g} or not{_about(needed, gap, difference)}", needed
+    )
 
 
 def _check_guardrail(kpi: KpiComparison, suite: str, guardrail: GuardrailConfig, config: GateConfig) -> Check:
@@ -128,7 +130,7 @@ def _check_guardrail(kpi: KpiComparison, suite: str, guardrail: GuardrailConfig,
     allowed = guardrail.allowed_regression
     difference = kpi.interval(alpha=config.alpha) if kpi.pairs else None
     if difference is None or difference.n < config.min_items:
-        return check("unsure", _too_few(kpi, config), config.min_items - len(kpi.pairs))
+        return check("unsure", _too_few(kpi, "guardrail", config), config.min_items - len(kpi.pairs))
     seen = f"guardrail {kpi.kpi} on {suite}: {_spelled(difference)}"
     # At the bound itself nothing is lost: with no regression allowed, "no worse" includes equal.
     if difference.low >= -allowed:
@@ -138,7 +140,9 @@ def _check_guardrail(kpi: KpiComparison, suite: str, guardrail: GuardrailConfig,
     # Planned for a model that is as good as the old one, unless it looks better than that.
     gap = max(difference.value, 0.0) + allowed or config.worthwhile
     needed = _more_items(difference, gap, config)
-    return check("unsure", f"{seen}; could be worse by more than {allowed:g} or not{_about(needed, gap)}", needed)
+    return check(
+        "unsure", f"{seen}; could be worse by more than {allowed:g} or not{_about(needed, gap, difference)}", needed
+    )
 
 
 def _find(name: str, suite: str | None, comparisons: Sequence[Comparison], *, where: str) -> KpiComparison:
@@ -169,14 +173,17 @@ def _more_items(difference: Estimate, gap: float, config: GateConfig) -> int:
     return max(1, total - difference.n)
 
 
-def _about(needed: int, gap: float) -> str:
-    return f"; about {needed:,} more items would show a difference of {gap:.3g} with {TARGET_POWER:.0%} power"
+def _about(needed: int, gap: float, difference: Estimate) -> str:
+    # More items of the same tasks say nothing of how tasks differ.
+    spread = " in further tasks like these" if difference.method.find(" tasks (") > 0 else ""
+    power = f"{100 * TARGET_POWER:.0f} % power"
+    return f"; about {needed:,} more items{spread} would show a difference of {gap:.3g} with {power}"
 
 
 def _spelled(difference: Estimate) -> str:
     return f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}] over {difference.n} items"
 
 
-def _too_few(kpi: KpiComparison, config: GateConfig) -> str:
+def _too_few(kpi: KpiComparison, role: str, config: GateConfig) -> str:
     note = f" ({kpi.undecided} could not be graded)" if kpi.undecided else ""
-    return f"{kpi.kpi}: {len(kpi.pairs)} items in common{note}; the gate needs {config.min_items}"
+    return f"{role} {kpi.kpi}: {len(kpi.pairs)} items in common{note}; the gate needs {config.min_items}"

@@ -1,21 +1,20 @@
 """KPIs: the mean of a grader over items, with its interval, what could not be told, and what failed.
 
+From five tasks on, items are clustered by task and the interval speaks for further tasks like these. With fewer, it
+speaks for further items of these tasks only, and says so.
+
 An item's value is the mean over its graded answers. Every item is in exactly one of n, undecided and errors.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from luthier.records import Example, Grade
-from luthier.stats.intervals import Estimate, score_interval
-
-FEWEST_TASKS = 5
-"""From this many tasks on, items are clustered by task and the interval speaks for further tasks like these. With
-fewer, it speaks for further items of these tasks only, and says so."""
+from luthier.stats.intervals import FEWEST_CLUSTERS, Estimate, score_interval, usable_clusters
 
 Grades = Mapping[str, Mapping[str, Sequence[Grade]]]
 """Grades by KPI, then by item id."""
@@ -71,16 +70,16 @@ def kpi_over(name: str, items: Sequence[Example], by_item: Mapping[str, Sequence
     return Kpi(name, estimate, undecided=len(seen) - len(graded) - len(failed), errors=len(failed))
 
 
-def task_clusters(items: Sequence[Example]) -> list[str] | None:
-    """The cluster of each item for intervals: its task, or itself where it has none; None for too few tasks."""
-    tasks = {item.task for item in items if item.task is not None}
-    return [item.task or f"item {item.id}" for item in items] if len(tasks) >= FEWEST_TASKS else None
+def task_clusters(items: Sequence[Example]) -> list[Hashable] | None:
+    """The task of each item, to cluster an interval by; None for too few tasks."""
+    return usable_clusters([item.task for item in items])
 
 
-def few_tasks_note(items: Sequence[Example]) -> str:
-    """What `method` adds when tasks are too few to cluster by."""
+def in_words_of_tasks(estimate: Estimate, items: Sequence[Example]) -> Estimate:
+    """The estimate with a `method` that says tasks for clusters, or that tasks are too few to speak for others."""
     count = len({item.task for item in items if item.task is not None})
-    return f"; of these {count} tasks, too few to speak for others" if 1 < count < FEWEST_TASKS else ""
+    note = f"; of these {count} tasks, too few to speak for others" if 1 < count < FEWEST_CLUSTERS else ""
+    return replace(estimate, method=estimate.method.replace(" clusters", " tasks") + note)
 
 
 def kpi_table(items: Iterable[Example], grades: Grades) -> dict[str, Kpi]:
@@ -100,5 +99,4 @@ def sliced(items: Iterable[Example], grades: Grades, *, by: str) -> dict[str, di
 
 
 def _estimate(values: Sequence[float], items: Sequence[Example]) -> Estimate:
-    estimate = score_interval(values, task_clusters(items))
-    return replace(estimate, method=estimate.method + few_tasks_note(items))
+    return in_words_of_tasks(score_interval(values, task_clusters(items)), items)

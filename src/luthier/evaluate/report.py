@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from luthier.evaluate.comparison import Comparison, compare_evaluations
 from luthier.evaluate.evaluation import Evaluation
 from luthier.evaluate.gate import Verdict
 from luthier.evaluate.kpis import Kpi, sliced
-from luthier.graders import GRADERS, auto
-from luthier.graders.rank import rank_grade
-from luthier.records import Example, conversation_text
+from luthier.graders import GRADERS, RANK_KPIS, auto
+from luthier.records import Example, Grader, conversation_text
 from luthier.reports.page import Page, Sample, Tone
 from luthier.reports.plots import Interval, interval_plot
 
@@ -22,6 +21,8 @@ NUM_REASONS = 10
 MOST_CHARACTERS = 2_000
 """Of one text in a sample; the files hold the rest."""
 
+DECIDING = {"ship": "pass", "hold": "fail", "not enough evidence": "unsure"}
+"""The outcome of the checks that brought each answer about."""
 TONES: dict[str, Tone] = {"ship": "good", "hold": "bad", "not enough evidence": "unsure"}
 
 
@@ -55,9 +56,16 @@ def _begin(page: Page, evaluation: Evaluation, verdict: Verdict | None, kpi: str
         return
     needed = f" About {verdict.needed_items:,} more items are needed." if verdict.needed_items else ""
     word = verdict.answer[0].upper() + verdict.answer[1:]
-    page.verdict(word, verdict.reasons[0] + "." + needed, TONES[verdict.answer])
-    rows = [(c.kpi, c.role, c.suite, c.outcome, c.reason) for c in verdict.checks]
-    page.table(["KPI", "role", "suite", "outcome", "why"], rows, "Every check of the gate; all must pass to ship")
+    deciding = [c.reason for c in verdict.checks if c.outcome == DECIDING[verdict.answer]]
+    page.verdict(
+        word, " ".join(f"{reason[0].upper()}{reason[1:]}." for reason in deciding) + needed, TONES[verdict.answer]
+    )
+    page.table(
+        ["KPI", "role", "suite", "difference", "low", "high", "must be above", "outcome"],
+        [(c.kpi, c.role, c.suite, c.difference and c.difference.value, c.difference and c.difference.low,
+          c.difference and c.difference.high, c.bound, c.outcome) for c in verdict.checks],
+        f"Every check of the gate, with intervals of {100 * (1 - verdict.alpha):g} %; all must pass to ship",
+    )  # fmt: skip
 
 
 def _kpis(page: Page, evaluation: Evaluation, base: Evaluation | None) -> None:
@@ -94,21 +102,25 @@ def _differences(page: Page, comparison: Comparison) -> None:
 
 
 def _slices(page: Page, evaluation: Evaluation, base: Evaluation | None, kpi: str, *, by: str) -> None:
-    parts = sliced(evaluation.items.values(), {kpi: evaluation.grades[kpi]}, by=by)
+    items = list(evaluation.items.values())
+    before: dict[str, dict[str, Kpi]] = {}
+    if base is not None and kpi in base.grades:
+        # Only items that both have a value for: else a change could come from the items.
+        old, new = base.values(kpi), evaluation.values(kpi)
+        items = [item for item in items if new.get(item.id) is not None and old.get(item.id) is not None]
+        before = sliced(items, {kpi: base.grades[kpi]}, by=by)
+    parts = sliced(items, {kpi: evaluation.grades[kpi]}, by=by)
     if len(parts) < 2:
         return
     page.heading(f"{kpi} per {by}")
-    before = {}
-    if base is not None and kpi in base.grades:
-        before = sliced(base.items.values(), {kpi: base.grades[kpi]}, by=by)
     # The worst first: where to look.
     order = sorted(parts, key=lambda part: (parts[part][kpi].value is None, parts[part][kpi].value or 0.0))
     rows = []
     for part in order:
-        new, old = parts[part][kpi], before[part][kpi].value if part in before else None
-        both = new.value is not None and old is not None
-        change = (new.value or 0.0) - (old or 0.0) if both else None
-        rows.append((part, *([old] if before else []), *_numbers(new), *([change] if before else [])))
+        mean = parts[part][kpi].value
+        was = before[part][kpi].value if before else None
+        change = mean - was if mean is not None and was is not None else None
+        rows.append((part, *([was] if before else []), *_numbers(parts[part][kpi]), *([change] if before else [])))
     extra = (["base"], ["change"]) if before else ([], [])
     page.table(
         [by, *extra[0], "mean", "low", "high", "n", *extra[1]],
@@ -200,9 +212,10 @@ def _numbers(kpi: Kpi) -> tuple[float | None, float | None, float | None, int]:
 
 def _meaning(kpi: str) -> str:
     """What a KPI means, in the words of its grader."""
-    functions: dict[str, Callable[..., object]] = {
-        **GRADERS, "auto": auto, "rank": rank_grade, "rank_per_byte": rank_grade,
-    }  # fmt: skip
+    if kpi in RANK_KPIS:
+        by = "per byte" if kpi == "rank_per_byte" else "summed over its tokens"
+        return f"1 when the accepted option is the likeliest by log-likelihood {by}, else 0."
+    functions: dict[str, Grader] = {**GRADERS, "auto": auto}
     doc = functions[kpi].__doc__ if kpi in functions else None
     return (doc or "").partition("\n")[0]
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from luthier.records import Completion, Example, Grade
 
@@ -46,8 +46,7 @@ def options_named(text: str, options: Sequence[str]) -> list[str]:
         if equal:
             return equal[:1]
     answer = _folded(text)
-    spans = {option: _spans(form, answer) for option, form in forms.items()}
-    return [option for option in spans if any(not _is_inside(span, option, spans) for span in spans[option])]
+    return [option for option, form in forms.items() if _stands_alone(form, answer, forms.values())]
 
 
 def normal_option(text: str) -> str:
@@ -77,13 +76,10 @@ def _is_spaced(letter: str) -> bool:
     return letter.isalnum() and ord(letter) < 0x2E80
 
 
-def _is_inside(span: tuple[int, int], option: str, spans: dict[str, list[tuple[int, int]]]) -> bool:
-    return any(
-        start <= span[0] and span[1] <= end and (start, end) != span
-        for other, places in spans.items()
-        if other != option
-        for start, end in places
-    )
+def _stands_alone(form: str, answer: str, forms: Iterable[str]) -> bool:
+    """Whether the option stands in the answer somewhere other than inside a longer option."""
+    longer = [span for other in forms if form in other and form != other for span in _spans(other, answer)]
+    return any(not any(low <= start and end <= high for low, high in longer) for start, end in _spans(form, answer))
 
 
 def _grade(example: Example, completion: Completion, value: float | None, reason: str) -> Grade:

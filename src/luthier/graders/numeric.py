@@ -18,13 +18,14 @@ from luthier.records import Completion, Example, Grade
 NUMBER = re.compile(
     r"""(?<![\w./])                                       # not in the middle of a word or number
     (?P<sign>(?:(?<![\w)])[-+\u2212])?)[$\u20ac\u00a3]?    # a sign, unless it joins "3-4"
-    (?P<digits>\d{1,3}(?:,\d{3})+(?![,\d]*\d)|\d+|(?=\.\d))
+    (?P<digits>\d+(?:,\d+)*|(?=\.\d))                   # 1234, 1,234 or a list 1,2,34
     (?P<decimals>\.\d+)?(?P<exponent>[eE][-+]?\d{1,3}(?!\w))?
     (?P<over>(?:/\d+)*)                                  # 3/4, or a date
     """,
     re.VERBOSE,
 )
 
+THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
 MOST_DIGITS = 300
 """A longer run of digits is a model gone astray, and Python refuses to read very long ones."""
 
@@ -50,14 +51,16 @@ def last_number(text: str) -> Fraction | None:
 
 
 def _number(match: re.Match[str]) -> Fraction | None:
+    digits, sign = match["digits"], match["sign"]
+    if "," in digits and not THOUSANDS.fullmatch(digits):
+        digits, sign = digits.rpartition(",")[2], ""
     *_, under = parts = match["over"].split("/")
-    if len(match[0]) > MOST_DIGITS:
+    text = digits.replace(",", "") + (match["decimals"] or "") + (match["exponent"] or "")
+    if max(len(text), len(under)) > MOST_DIGITS:
         return None
     if len(parts) > 2:
         return Fraction(under)
-    value = Fraction(match["digits"].replace(",", "") + (match["decimals"] or "") + (match["exponent"] or ""))
-    if under:
-        if int(under) == 0:
-            return None
-        value /= int(under)
-    return -value if match["sign"] in ("-", "\u2212") else value
+    if under and int(under) == 0:
+        return None
+    value = Fraction(text) / int(under or 1)
+    return -value if sign in ("-", "\u2212") else value

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from luthier.errors import ModelError, Problem
-from luthier.models.load import Model, digest
+from luthier.models.load import Model
 
 
 def add_lora(model: Model, *, rank: int, alpha: float, dropout: float, targets: str | tuple[str, ...]) -> Model:
@@ -58,7 +58,3 @@ def save_model(model: Model, folder: Path) -> None:
     model.tokenizer.save_pretrained(folder)
 
 
-def reloaded_digest(folder: Path, model: Model) -> str:
-    """The digest that `load_model(folder)` will give."""
-    is_adapter = (folder / "adapter_config.json").is_file()
-    return digest(folder, model.folder if is_adapter else None)

@@ -208,13 +208,9 @@ def _lead(text: str) -> int:
 
 def _settled(text: str, stops: Sequence[str]) -> int:
     """How much of the text may be sent: no broken character at its end, no beginning of a stop text."""
-    end = len(text.rstrip("\ufffd"))
-    for stop in stops:
-        for size in range(min(len(stop) - 1, end), 0, -1):
-            if text.endswith(stop[:size]) and end == len(text):
-                end = min(end, len(text) - size)
-                break
-    return end
+    whole = text.rstrip("\ufffd")
+    held = [size for stop in stops for size in range(1, len(stop)) if whole.endswith(stop[:size])]
+    return len(whole) - max(held, default=0)
 
 
 def _fields(sampling: Sampling) -> dict[str, Any]:

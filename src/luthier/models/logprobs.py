@@ -38,13 +38,13 @@ def head_only_at(network: Any, selected_N: Tensor) -> Iterator[None]:
 
 
 def selected_logits(network: Any, input_ids_BT: Tensor, selected_N: Tensor) -> Tensor:
-    """Logits [N, V] in float32 at the flat positions `selected_N` of right-padded rows.
+    """Logits [N, V] in float32 (float64 stays) at the flat positions `selected_N` of right-padded rows.
 
     No attention mask: padding is to the right, and a causal model's earlier positions never see it.
     """
     with head_only_at(network, selected_N):
         logits: Tensor = network(input_ids=input_ids_BT, use_cache=False).logits
-    return logits[0].float()
+    return logits[0].to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def target_logprobs(logits_NV: Tensor, target_ids_N: Tensor) -> Tensor:

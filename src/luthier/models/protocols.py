@@ -10,11 +10,15 @@ from luthier.models.render import Rendered
 from luthier.records import Example
 
 PLAIN_FORMS = {
-    "answer": ("", "{prompt}\nAnswer:", " {answer}\n\n"),
-    "q_and_a": ("", "Q: {prompt}\nA:", " {answer}\n\n"),
-    "arrow": ("", "{prompt}\n->", " {answer}\n\n"),
+    "answer": ("{prompt}\nAnswer:", " {answer}\n\n"),
+    "q_and_a": ("Q: {prompt}\nA:", " {answer}\n\n"),
+    "arrow": ("{prompt}\n->", " {answer}\n\n"),
 }
-"""Plain-text forms: heading, prompt, answer. A base is given the form that serves it best on the dev rows."""
+"""Plain-text forms: prompt, answer. A base is given the form that serves it best on the dev rows."""
+
+
+Shots = Callable[[Example], Sequence[Example]]
+"""The solved examples to show before a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +44,14 @@ def chat_protocol(model: Model) -> Protocol:
     )
 
 
-def plain_protocol(model: Model, shots: Sequence[Example] = (), *, form: str = "answer") -> Protocol:
+def plain_protocol(model: Model, shots: Sequence[Example] | Shots = (), *, form: str = "answer") -> Protocol:
     """Ask in plain text, with `shots` and their answers before the question. No chat template is involved."""
-    heading, ask, reply = PLAIN_FORMS[form]
-    solved = "".join(
-        (ask + reply).format(prompt=_text(shot), answer=shot.target) for shot in shots if shot.target is not None
-    )
+    ask, reply = PLAIN_FORMS[form]
+    choose: Shots = shots if callable(shots) else lambda _: shots
 
     def before(example: Example) -> str:
-        return heading + solved + ask.format(prompt=_text(example))
+        solved = [(ask + reply).format(prompt=_text(s), answer=s.target) for s in choose(example) if s.target]
+        return "".join(solved) + ask.format(prompt=_text(example))
 
     def answer(example: Example, text: str) -> Rendered:
         start = before(example)
@@ -60,7 +63,7 @@ def plain_protocol(model: Model, shots: Sequence[Example] = (), *, form: str = "
         return Rendered(tuple(bos + encoding.ids), tuple([0.0] * len(bos) + weights))
 
     return Protocol(
-        name=f"plain/{form}/{len(shots)}-shot",
+        name=f"plain/{form}",
         prompt=lambda example: model.bos_ids + model.renderer.encode(before(example)),
         answer=answer,
         stop=("\n",),

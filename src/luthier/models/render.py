@@ -45,10 +45,14 @@ class Fitted(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Characters of one assistant turn: from where the model would begin to write, to where its turn ends."""
+    """One assistant turn, in characters of the rendered text."""
 
+    border: int
+    """Where the prompt ends and the model would begin to write."""
     start: int
+    """From where the turn trains: the border, or later where a generation marker says so."""
     end: int
+    """Where the turn ends, template text after it included."""
     weight: float
 
 
@@ -93,8 +97,9 @@ class Renderer:
         Raises ModelError naming the template when not even that gives a prompt that its continuation begins with.
         """
         text, spans = self._spans(messages)
-        if spans is not None:
-            return [self._weigh(text, spans)]
+        whole = self._weigh(text, spans) if spans is not None else None
+        if whole is not None:
+            return [whole]
         rows = []
         for index, message in enumerate(messages):
             if message.role == "assistant" and message.loss_weight > 0:
@@ -103,15 +108,18 @@ class Renderer:
 
     def render_answer(self, prompt: Sequence[Message], answer: str, *, weight: float = 1.0) -> Rendered:
         """Prompt and one answer; only the answer and its stop token carry weight."""
-        before = self.text(prompt, add_generation_prompt=True)
-        text = self.text([*prompt, Message(role="assistant", content=answer)])
-        if not text.startswith(before):
+        messages = [*prompt, Message(role="assistant", content=answer, weight=weight)]
+        text, marked = self._render(messages, add_generation_prompt=False)
+        span = self._span(messages, len(prompt), text=text, marked=marked)
+        if span is None:
             raise self._error(
                 found="a prompt that is not the beginning of its own continuation",
                 expected="the text with the generation prompt to begin the text with the answer",
                 fix="mend the chat template (chat_template.jinja in the model folder), or give another base",
             )
-        return self._weigh(text, [Span(len(before), len(text), weight)])
+        row = self._weigh(text, [span])
+        assert row is not None  # one turn can always be tokenised in two parts
+        return row
 
     def show(self, rendered: Rendered) -> str:
         """The row's text with every trained token in square brackets."""
@@ -137,49 +145,62 @@ class Renderer:
                 **special,
             )
         except Exception as error:  # the template is the user's program: whatever it raises is about the template
-            if type(error).__module__.startswith("jinja2"):
-                raise self._error(
-                    found=f"{type(error).__name__}: {error}",
-                    expected="the template to accept these roles: " + ", ".join(m.role for m in messages),
-                    fix="change the conversation, or mend the chat template",
-                ) from error
-            raise
+            raise self._error(
+                found=f"{type(error).__name__}: {error}",
+                expected="the template to accept these roles: " + ", ".join(m.role for m in messages),
+                fix="change the conversation, or mend the chat template",
+            ) from error
         return texts[0], list(spans[0]) if self._has_markers and spans else []
 
     def _spans(self, messages: Sequence[Message]) -> tuple[str, list[Span] | None]:
         """The text, and the span of each weighted assistant turn; None when the turns must become rows of their own.
 
-        Spans come from generation markers where the template has them, else from the character difference of
-        successive prefix renderings. Nothing is ever found by searching for marker strings.
+        A turn begins and ends where successive prefix renderings differ; generation markers, where the template has
+        them, may let its training begin later. Nothing is ever found by searching for marker strings.
         """
         text, marked = self._render(messages, add_generation_prompt=False)
-        turns = [i for i, m in enumerate(messages) if m.role == "assistant"]
-        wanted = [i for i in turns if messages[i].loss_weight > 0]
-        if len(marked) == len(turns) and marked:
-            ends = [start for start, _ in marked[1:]] + [len(text)]
-            return text, [
-                Span(start, end, messages[i].loss_weight)
-                for i, (start, _), end in zip(turns, marked, ends, strict=True)
-                if i in wanted
-            ]
         spans = []
-        for index in wanted:
-            before = self.text(messages[:index], add_generation_prompt=True)
-            after = self.text(messages[: index + 1])
-            if not (after.startswith(before) and text.startswith(after)):
-                return text, None
-            spans.append(Span(len(before), len(after), messages[index].loss_weight))
+        for index, message in enumerate(messages):
+            if message.role == "assistant" and message.loss_weight > 0:
+                span = self._span(messages, index, text=text, marked=marked)
+                if span is None:
+                    return text, None
+                spans.append(span)
         return text, spans
 
-    def _weigh(self, text: str, spans: Sequence[Span]) -> Rendered:
+    def _span(
+        self, messages: Sequence[Message], index: int, *, text: str, marked: Sequence[tuple[int, int]]
+    ) -> Span | None:
+        """The span of assistant turn `index`; None when the text does not show it as it will be served."""
+        before = self.text(messages[:index], add_generation_prompt=True)
+        after = text if index == len(messages) - 1 else self.text(messages[: index + 1])
+        if not (after.startswith(before) and text.startswith(after)):
+            return None
+        turns = [i for i, m in enumerate(messages) if m.role == "assistant"]
+        start = len(before)
+        if len(marked) == len(turns):
+            start = max(start, marked[turns.index(index)][0])
+        return Span(len(before), start, len(after), messages[index].loss_weight)
+
+    def _weigh(self, text: str, spans: Sequence[Span]) -> Rendered | None:
+        """Tokens and weights; None when several turns cannot all have the tokens of their served prompts in one row."""
         encoding = self._backend.encode(text, add_special_tokens=False)
         ids, offsets = list(encoding.ids), list(encoding.offsets)
-        if any(start < span.start < end for span in spans for start, end in offsets):
-            ids, offsets = self._encode_in_parts(text, [span.start for span in spans])
+        for span in spans:
+            # Compared, not looked for: even without a token across the border, "\n\n" may be one token at the end of a
+            # text and two before a word.
+            prompt = self.encode(text[: span.border])
+            if ids[: len(prompt)] != prompt:
+                if len(spans) > 1:
+                    return None
+                ids, offsets = self._encode_in_parts(text, span.border)
         weights = [0.0] * len(ids)
         for span in spans:
-            inside = [t for t, (start, end) in enumerate(offsets) if span.start <= start and end <= span.end]
-            inside = [t for t in inside if offsets[t][1] > offsets[t][0] or ids[t] in self.stop_ids]
+            inside = [
+                t
+                for t, (start, end) in enumerate(offsets)
+                if end > span.start and start < span.end and (end > start or ids[t] in self.stop_ids)
+            ]
             stops = [t for t in inside if ids[t] in self.stop_ids]
             if not stops:
                 raise self._error(
@@ -192,15 +213,15 @@ class Renderer:
                 weights[t] = span.weight
         return Rendered(tuple(ids), tuple(weights), tuple(offsets), text)
 
-    def _encode_in_parts(self, text: str, borders: Sequence[int]) -> tuple[list[int], list[tuple[int, int]]]:
-        """Tokens of a text in which a token would straddle the place where the assistant begins to write.
+    def _encode_in_parts(self, text: str, border: int) -> tuple[list[int], list[tuple[int, int]]]:
+        """Tokens of a text whose prompt has other tokens by itself than as its beginning.
 
         When served, the prompt is tokenised alone; so it is here. Raises ModelError when the parts do not decode to the
         text, as with tokenizers that put a space before whatever they are given.
         """
         ids: list[int] = []
         offsets: list[tuple[int, int]] = []
-        for start, end in zip([0, *borders], [*borders, len(text)], strict=True):
+        for start, end in ((0, border), (border, len(text))):
             part = self._backend.encode(text[start:end], add_special_tokens=False)
             ids += part.ids
             offsets += [(a + start, b + start) for a, b in part.offsets]
@@ -224,7 +245,7 @@ class Renderer:
         whole = self.text(probe)
         encoding = self._backend.encode(whole, add_special_tokens=False)
         for token, (start, _) in zip(encoding.ids, encoding.offsets, strict=True):
-            if start > max(len(before), whole.rfind("b")) - 1 and token in self._special:
+            if start >= max(len(before), whole.find("b", len(before))) and token in self._special:
                 stops.add(int(token))
                 break
         if not stops:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import ipaddress
 import secrets
 from collections.abc import Mapping
@@ -116,7 +115,7 @@ class Guard:
             # A page that is opened by its address carries no header of ours; browsers ask for this one themselves.
             try:
                 value = base64.b64decode(value, validate=True).decode().partition(":")[2]
-            except (binascii.Error, UnicodeDecodeError):
+            except ValueError:
                 return False
         elif scheme.lower() != "bearer":
             return False

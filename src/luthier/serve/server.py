@@ -36,8 +36,8 @@ def serve(
     `say` gets one line with the address, and faults as they happen. LuthierError when the address cannot be used.
     """
     try:
-        app = create_app(engines, config=config, store=store, say=say, operations=operations)
         with listening(config) as listener, _stopped_by_signals():
+            app = create_app(engines, config=config, store=store, say=say, operations=operations)
             say(_greeting(engines, config, listener))
             settings = uvicorn.Config(app, log_config=None, access_log=False, ws="none", server_header=False)
             uvicorn.Server(settings).run(sockets=[listener])

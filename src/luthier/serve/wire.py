@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from luthier.records import Message, Sampling, content_id
 from luthier.serve.refusals import Refusal
@@ -61,12 +62,31 @@ def _text_of_parts(value: object) -> object:
     return "".join(texts)
 
 
+def _refuse_half_characters(data: object) -> object:
+    """JSON can spell half of a surrogate pair; no tokenizer, file or response can hold it."""
+    if isinstance(data, dict):
+        for name, value in data.items():
+            try:
+                json.dumps([name, value], ensure_ascii=False).encode()
+            except UnicodeEncodeError:
+                param = str(name).encode(errors="replace").decode()
+                raise Refusal(f"{param!r} holds half a character", param=param, code="invalid_value") from None
+    return data
+
+
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
 def _system_by_its_newer_name(value: object) -> object:
     return "system" if value == "developer" else value
+
+
+Stops = Annotated[list[Annotated[str, StringConstraints(min_length=1)]], Field(max_length=4)]
+Metadata = Annotated[
+    dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
+    Field(max_length=16),
+]
 
 
 class WireMessage(BaseModel):
@@ -95,27 +115,18 @@ class ChatRequest(BaseModel):
     top_p: float | None = Field(default=None, ge=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
-    stop: Annotated[
-        list[Annotated[str, StringConstraints(min_length=1)]] | None, BeforeValidator(_as_list), Field(max_length=4)
-    ] = None
+    stop: Annotated[Stops | None, BeforeValidator(_as_list)] = None
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     n: int | None = Field(default=None, ge=1, le=16)
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     logprobs: bool | None = None
     user: str | None = Field(default=None, max_length=512)
-    metadata: (
-        Annotated[
-            dict[
-                Annotated[str, StringConstraints(max_length=64)],
-                Annotated[str, StringConstraints(max_length=512)],
-            ],
-            Field(max_length=16),
-        ]
-        | None
-    ) = None
+    metadata: Metadata | None = None
     store: bool | None = None
     """Whether the text of this answer may be kept; the server's `trace_consent` when it is not given."""
+
+    check_characters = model_validator(mode="before")(_refuse_half_characters)
 
     def refuse_what_is_not_served(self) -> None:
         """Refusal names the first parameter that this server would otherwise ignore."""
@@ -173,6 +184,8 @@ class FeedbackRequest(BaseModel):
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=128)
     supersedes: str | None = Field(default=None, max_length=128)
     """The id of an earlier event about the same answer, which this one takes the place of."""
+
+    check_characters = model_validator(mode="before")(_refuse_half_characters)
 
     def refuse_what_does_not_fit(self) -> None:
         """Refusal names the first field that this kind of feedback needs or has no use for."""

@@ -1,5 +1,5 @@
 """When two texts count as the same text: the normal form and the hash made from it."""
 
-from luthier.similarity.normal import INVISIBLE, exact_key, normal_form
+from luthier.similarity.normal import INVISIBLE, LINE_END, exact_key, is_plain, normal_form
 
-__all__ = ["INVISIBLE", "exact_key", "normal_form"]
+__all__ = ["INVISIBLE", "LINE_END", "exact_key", "is_plain", "normal_form"]

@@ -25,6 +25,7 @@ INVISIBLE = re.compile(
 """Characters that show nothing and mean nothing: controls, soft hyphens, byte order marks, zero-width spaces."""
 
 LINE_END = re.compile("\r\n?|[\u2028\u2029\x85]")
+_CONTROLS = bytes(code for code in (*range(32), 127) if code not in b"\t\n")
 _OTHER_BLANK = re.compile(r"[^\S\n ]")
 _INNER_BLANKS = re.compile(r"(?<=\S)  +")
 _FIRST_LINES = re.compile(r"\A(?: *\n)+")
@@ -37,14 +38,21 @@ def normal_form(text: str) -> str:
     >>> normal_form("Caf\u0065\u0301  au lait \\r\\n")
     'Caf\u00e9 au lait'
     """
-    text = INVISIBLE.sub("", LINE_END.sub("\n", text))
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
-    text = _INNER_BLANKS.sub(" ", _OTHER_BLANK.sub(" ", text))
+    if not is_plain(text):
+        text = unicodedata.normalize("NFC", INVISIBLE.sub("", LINE_END.sub("\n", text)))
+        text = _OTHER_BLANK.sub(" ", text)
+    text = text.replace("\t", " ")
+    if "  " in text:
+        text = _INNER_BLANKS.sub(" ", text)
     if "\n" in text:
         text = _EMPTY_LINE.sub("\n", _FIRST_LINES.sub("", text)).replace(" \n", "\n").rstrip(" \n")
     # Blanks before the first of several lines are its indentation; a single line has none.
     return text.rstrip(" ") if "\n" in text else text.strip(" ")
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text is ASCII without control characters, tab and line feed apart. Most texts are; the test is fast."""
+    return text.isascii() and len(text.encode("ascii").translate(None, _CONTROLS)) == len(text)
 
 
 def exact_key(texts: Iterable[str]) -> str:

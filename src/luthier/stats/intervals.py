@@ -24,6 +24,9 @@ from scipy import special
 Array = npt.NDArray[np.float64]
 Values = Sequence[float] | Array
 
+FEWEST_CLUSTERS = 5
+"""With fewer, t on G - 1 degrees of freedom says next to nothing; see `usable_clusters`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -128,6 +131,18 @@ def ratio_interval(
         return _around(value, math.inf, n=x.size, method=method)
     _, se = _jackknife(sums, sizes)
     return _around(value, _t(len(sums) - 1, alpha) * se, n=x.size, method=method)
+
+
+def usable_clusters(labels: Sequence[Hashable | None]) -> list[Hashable] | None:
+    """The cluster of each item: its label (its task, say), or itself where it has none.
+
+    None when there are fewer than FEWEST_CLUSTERS labels: the interval then speaks for further items under these labels
+    only, and should say so.
+    """
+    known = {label for label in labels if label is not None}
+    if len(known) < FEWEST_CLUSTERS:
+        return None
+    return [("item", index) if label is None else label for index, label in enumerate(labels)]
 
 
 def paired_interval(

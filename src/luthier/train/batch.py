@@ -100,7 +100,9 @@ def plan_steps(
     when to stop; with both, whichever comes first.
     """
     assert len(lengths) > 0
-    limit = round((epochs if epochs is not None else 1.0) * len(lengths)) if epochs or max_steps is None else None
+    limit = None
+    if epochs is not None or max_steps is None:
+        limit = max(1, round((1.0 if epochs is None else epochs) * len(lengths)))  # a run has one step at least
     steps: list[NDArray[np.int64]] = []
     current: list[int] = []
     tokens = taken = epoch = 0

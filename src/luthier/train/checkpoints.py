@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -49,7 +50,7 @@ def write(folder: Path, *, step: int, network: Any, optimiser: torch.optim.Optim
         _save_text(temporary / "state.json", json.dumps({"step": step, "key": key}))
         shutil.rmtree(target, ignore_errors=True)
         os.replace(temporary, target)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # safetensors has an error of its own for a full disk and a torn file
         shutil.rmtree(temporary, ignore_errors=True)
         raise LuthierError(
             "a checkpoint could not be written; the one before it is untouched",
@@ -72,7 +73,7 @@ def newest(folder: Path, *, key: str) -> Checkpoint | None:
                 parameters=load_file(path / "parameters.safetensors"),
                 optimiser=load_file(path / "optimiser.safetensors"),
             )
-        except (OSError, ValueError, KeyError):
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
             continue
     return None
 
@@ -86,9 +87,8 @@ def restore(checkpoint: Checkpoint, *, network: Any, optimiser: torch.optim.Opti
         parameter.copy_(checkpoint.parameters[name])
     for name, value in checkpoint.optimiser.items():
         owner, _, part = name.rpartition("/")
-        # AdamW counts steps in a float32 tensor on the CPU unless it is fused, then on the device.
-        optimiser.state[named[owner]][part] = value.to(named[owner].device) if part != "step" else value
-    return None
+        # Fused AdamW counts its steps on the device, in a float32 tensor.
+        optimiser.state[named[owner]][part] = value.to(named[owner].device)
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:

@@ -15,6 +15,8 @@ class ModelConfig(Config):
 
     base: str = Field(json_schema_extra=known_as("model_name_or_path", "model_name", "path", "name"))
     """A model folder, a run folder, or a hub name where there is a network."""
+    chat_template: Path | None = None
+    """A Jinja file to use in place of the model's own chat template."""
     dtype: Literal["float32", "bfloat16"] = Field("float32", json_schema_extra=known_as("torch_dtype", "precision"))
     """Number format of the weights in memory."""
 
@@ -98,9 +100,11 @@ class TrainConfig(Config):
     """Padded tokens that pass through the network at once. Changes memory and speed, never the result."""
     max_length: int = Field(1024, ge=2, json_schema_extra=known_as("max_seq_length", "cutoff_len", "max_seq_len"))
     """Longest row in tokens; cut to the model's positions with a notice."""
-    overlong: Literal["cut_prompt", "cut_answer", "drop"] = Field("cut_prompt", json_schema_extra=known_as("truncation"))
-    """Longer rows lose the beginning of the prompt and keep the answer, lose the end of it, or are left out.
-    Each is counted."""
+    overlong: Literal["cut_prompt", "cut_answer", "drop"] = Field(
+        "cut_prompt", json_schema_extra=known_as("truncation")
+    )
+    """Longer rows lose the beginning of the prompt and keep the answer, lose the end of the answer, or are left
+    out. Each is counted."""
     optim: OptimConfig = OptimConfig()
     lora: LoraSettings = LoraSettings()
     dpo: DpoSettings = DpoSettings()

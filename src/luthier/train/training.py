@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from luthier.errors import DataError, Problem
 from luthier.models import parity
-from luthier.models.adapters import add_lora, reloaded_digest, save_model
+from luthier.models.adapters import add_lora, save_model
+from luthier.models.folders import digest
 from luthier.models.load import Model
 from luthier.records import Completion, Example, Grade, Preference, write_records
 from luthier.runs import Run, write_json
@@ -89,7 +90,7 @@ def train(
     losses = _loop(model, work, dev_rows, config, place)
     saved = _save(model, data, place)
     trained = Trained(
-        model=saved, digest=reloaded_digest(saved, model), num_steps=work.num_steps, first_loss=losses[0],
+        model=saved, digest=digest(saved), num_steps=work.num_steps, first_loss=losses[0],
         last_loss=losses[-1], rows=ledger, seconds=round(time.perf_counter() - started, 2),
     )  # fmt: skip
     write_json(place.folder / "trained.json", {

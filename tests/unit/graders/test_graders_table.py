@@ -1,11 +1,9 @@
 import math
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import luthier.graders
 from luthier.errors import ConfigError
 from luthier.graders import GRADERS, auto, grade_all, grader_by_name, named_graders
 from luthier.records import Completion, Example, Grade, Message
@@ -105,4 +103,3 @@ def test_a_grader_that_raises_or_returns_nonsense_makes_errors_never_zeros():
 def test_graders_import_neither_torch_nor_sacrebleu():
     code = "import sys, luthier.graders; sys.exit(bool({'torch', 'sacrebleu'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    assert Path(luthier.graders.__file__).name == "__init__.py"

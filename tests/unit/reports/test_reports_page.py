@@ -5,7 +5,7 @@ import pytest
 
 from luthier.reports import Interval, Line, Page, Sample, bar_plot, histogram, interval_plot, line_plot
 
-NASTY = "</style></title><script>alert(1)</script><img src=x onerror=alert(2)>\" ' & \x00 \ud800 end"
+NASTY = '</style></title><script>alert(1)</script><img src=x onerror=alert(2)>" onfocus="alert(3)" \' & \x00 \ud800 end'
 
 
 class Tags(HTMLParser):

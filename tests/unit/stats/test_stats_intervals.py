@@ -13,6 +13,7 @@ from luthier.stats.intervals import (
     proportion_interval,
     ratio_interval,
     score_interval,
+    usable_clusters,
 )
 
 
@@ -138,6 +139,13 @@ def test_ratio_interval_is_the_ratio_of_sums_not_the_mean_of_ratios():
     estimate = ratio_interval([-10, -1], [100, 1])
     assert estimate.value == pytest.approx(-11 / 101)
     assert ratio_interval([-10], [100]).low == -math.inf
+
+
+def test_labels_cluster_items_from_five_labels_on():
+    assert usable_clusters(["a", "b", "c", "d", None]) is None
+    clusters = usable_clusters(["a", "b", "c", "d", "e", None, "a", None])
+    assert clusters[0] == clusters[6] == "a"
+    assert len(set(clusters)) == 7
 
 
 def coverage(make, interval, truth, repeats=600):

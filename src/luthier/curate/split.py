@@ -1,0 +1,77 @@
+"""Train, dev and held_out, so that no prompt and no link is in two of them.
+
+Rows with one prompt, and rows with a link in common (a document, a conversation, a user), form a group that is never
+parted. Where a group goes is decided by a hash of the seed and of the group alone: adding rows moves no other row. A
+row moves only when new rows link its group to another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+Part = Literal["train", "dev", "held_out"]
+PARTS: tuple[Part, ...] = ("train", "dev", "held_out")
+APART = (("train", "dev"), ("train", "held_out"), ("dev", "held_out"), ("preferences", "held_out"))
+"""What the certificate compares. Preferences are trained on, so they are kept from held_out like train is."""
+
+
+class Item(NamedTuple):
+    """What a split looks at in a row."""
+
+    prompt_key: str
+    links: tuple[str, ...]
+
+
+def groups(items: Sequence[Item]) -> list[str]:
+    """The group of each item, named by its first link, or by its prompt where it has none."""
+    parent: dict[str, str] = {}
+
+    def root(node: str) -> str:
+        parent.setdefault(node, node)
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    for item in items:
+        # A name that sorts first is the root of its group: "link" before "prompt", then by content.
+        nodes = [f"prompt {item.prompt_key}", *(f"link {link}" for link in item.links)]
+        roots = sorted(root(node) for node in nodes)
+        for other in roots[1:]:
+            parent[other] = roots[0]
+    return [root(f"prompt {item.prompt_key}") for item in items]
+
+
+def assign(names: Iterable[str], *, dev_share: float, held_out_share: float, seed: int) -> dict[str, Part]:
+    """The part of each group. With few groups a part that has a share gets one group even if none fell to it."""
+    draws = {name: _draw(name, seed) for name in sorted(set(names))}
+    parts: dict[str, Part] = {}
+    for name, draw in draws.items():
+        # From opposite ends, so that changing one share never moves a row of the other part.
+        parts[name] = "held_out" if draw < held_out_share else "dev" if draw >= 1 - dev_share else "train"
+    ordered = sorted(draws, key=lambda name: (draws[name], name))
+    if ordered and "train" not in parts.values():
+        parts[ordered[len(ordered) // 2]] = "train"
+    for part, share, candidates in (("held_out", held_out_share, ordered), ("dev", dev_share, ordered[::-1])):
+        training = [name for name in candidates if parts[name] == "train"]
+        if share and part not in parts.values() and len(training) > 1:
+            parts[training[0]] = part  # type: ignore[assignment]
+    return parts
+
+
+def certificate(parts: Mapping[str, Sequence[Item]]) -> dict[str, dict[str, int]]:
+    """How many prompts and how many links are in both of two parts that must be apart, counted anew."""
+    prompts = {name: {item.prompt_key for item in items} for name, items in parts.items()}
+    links = {name: {link for item in items for link in item.links} for name, items in parts.items()}
+    return {
+        "prompts": {f"{a}/{b}": len(prompts[a] & prompts[b]) for a, b in APART},
+        "links": {f"{a}/{b}": len(links[a] & links[b]) for a, b in APART},
+    }
+
+
+def _draw(name: str, seed: int) -> float:
+    """A number in [0, 1) that depends on the seed and the group alone."""
+    digest = hashlib.blake2b(f"{seed} {name}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64

@@ -1,0 +1,154 @@
+"""The permanent holdout: what may be used for evaluation is never trained on, in any cycle, and the alpha it spends.
+
+A conversation is on one side by the hash of its normalised root, the first user turn; so all its turns, its
+rewordings in case, punctuation or digits, and its later reappearances are on the same side. Near-duplicates join the
+side of the earliest conversation that they resemble, and the earliest does not change as the store grows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from luthier.errors import ConfigError, DataError, Problem
+from luthier.records import Example, Message, content_id
+
+Side = Literal["train", "holdout", "neither"]
+"""neither: near to conversations of both sides, so of no use to either."""
+
+NearPairs = Callable[[Sequence[str]], Iterable[tuple[int, int]]]
+"""Positions of texts that are near-duplicates of each other, as pairs."""
+
+
+def conversation_root(messages: Sequence[Message]) -> str:
+    """The first user turn without case, punctuation and spacing, every number as 0; "" without a user turn.
+
+    >>> conversation_root([Message(role="user", content="Where is  order #1234?")])
+    'where is order 0'
+    """
+    first = next((m.content for m in messages if m.role == "user"), "")
+    plain = unicodedata.normalize("NFKC", first).casefold()
+    words = re.findall(r"\w+", re.sub(r"\d+", "0", plain))
+    # A turn of signs only (":)") is its own root.
+    return " ".join(words) or plain.strip()
+
+
+def is_holdout(messages: Sequence[Message], share: float, salt: str) -> bool:
+    """Whether this conversation is on the holdout's side by its hash."""
+    return _is_held_out(conversation_root(messages), share, salt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdout:
+    """The rule of one project, and its books in holdout.json: conversations it evaluated on, and alpha spent."""
+
+    path: Path
+    share: float
+    salt: str
+    alpha: float
+
+    @classmethod
+    def open(cls, path: Path, *, share: float, salt: str, alpha: float) -> Holdout:
+        """The holdout kept at `path`. ConfigError when the rule is not that of the gates already on its books."""
+        holdout = cls(path=path, share=share, salt=salt, alpha=alpha)
+        books = holdout._read()
+        now = {"share": share, "salt": salt, "alpha": alpha}
+        problems = [
+            Problem(where=f"{path}: {key}", found=f"{value!r} in the recipe", expected=repr(books[key]),
+                    fix=f"set it back to {books[key]!r}; a holdout is permanent only under one rule")
+            for key, value in now.items() if books and books[key] != value
+        ]  # fmt: skip
+        if problems:
+            raise ConfigError("the rule of the permanent holdout has changed", problems)
+        return holdout
+
+    def members(self) -> frozenset[str]:
+        """Roots of the conversations that a gate has evaluated on."""
+        return frozenset(self._read().get("members", ()))
+
+    def gates(self) -> tuple[Mapping[str, Any], ...]:
+        """The gates so far, with the alpha that each spent."""
+        return tuple(self._read().get("gates", ()))
+
+    def sides(
+        self, roots: Sequence[str], *, trained_on: Sequence[str] = (), near: NearPairs | None = None
+    ) -> dict[str, Side]:
+        """The side of every root. `roots` and `trained_on` are roots of conversations; `roots` oldest first.
+
+        What a gate has evaluated on stays in the holdout; what was trained on can no longer join it.
+        """
+        order = list(dict.fromkeys([*trained_on, *roots]))
+        trained, members = set(trained_on), self.members()
+        neighbours: dict[int, list[int]] = {}
+        for a, b in near(order) if near is not None else ():
+            neighbours.setdefault(max(a, b), []).append(min(a, b))
+        sides: dict[str, Side] = {}
+        for position, root in enumerate(order):
+            met = {sides[order[k]] for k in neighbours.get(position, ()) if k < position} - {"neither"}
+            if root in members:
+                sides[root] = "holdout"
+            elif root in trained:
+                sides[root] = "train"
+            elif len(met) == 2:
+                sides[root] = "neither"
+            elif met:
+                sides[root] = met.pop()
+            else:
+                sides[root] = "holdout" if _is_held_out(root, self.share, self.salt) else "train"
+        return sides
+
+    def spend(self, items: Sequence[Example], *, baseline: str, candidate: str) -> float:
+        """The alpha of the next gate, alpha / (k (k + 1)) for the k-th, entered in the books before it looks.
+
+        Over all k this sums to alpha. Looking again at the same models on the same items is the same gate and costs
+        nothing.
+        """
+        books = self._read()
+        gates = list(books.get("gates", ()))
+        key = content_id("gate", baseline, candidate, sorted(item.id for item in items))
+        for gate in gates:
+            if gate["key"] == key:
+                return float(gate["alpha"])
+        turn = len(gates) + 1
+        alpha = self.alpha / (turn * (turn + 1))
+        gates.append(
+            {"turn": turn, "key": key, "alpha": alpha, "baseline": baseline, "candidate": candidate,
+             "items": len(items), "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        )  # fmt: skip
+        members = sorted(self.members() | {conversation_root(item.messages) for item in items})
+        self._write({"share": self.share, "salt": self.salt, "alpha": self.alpha, "gates": gates, "members": members})
+        return alpha
+
+    def _read(self) -> dict[str, Any]:
+        if not self.path.is_file():
+            return {}
+        try:
+            books: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+            if set(books) != {"share", "salt", "alpha", "gates", "members"}:
+                raise ValueError(f"the keys {sorted(books)}")
+            return books
+        except (ValueError, TypeError) as error:
+            raise DataError(
+                "the books of the permanent holdout cannot be read",
+                [Problem(where=str(self.path), found=str(error), expected="the file as `luthier improve` writes it",
+                         fix="restore it from a copy: without it nobody knows what was evaluated on")],
+            ) from error  # fmt: skip
+
+    def _write(self, books: Mapping[str, Any]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_name(self.path.name + ".partial")
+        temporary.write_text(json.dumps(books, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(temporary, self.path)
+
+
+def _is_held_out(root: str, share: float, salt: str) -> bool:
+    digest = hashlib.sha256(f"{salt}\0{root}".encode(errors="surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64

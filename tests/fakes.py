@@ -1,0 +1,164 @@
+"""Stand-ins for models, small enough to see through: scripted ones, and tiny real ones (torch only when asked for)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from luthier.records import AnswerScore, Completion, Example, Sampling
+
+
+class ScriptedGenerate:
+    """A `Generate` that says what a function of the example says, and remembers which examples it was asked."""
+
+    def __init__(self, answer: Callable[[Example], str], *, model_id: str = "model") -> None:
+        self.answer = answer
+        self.model_id = model_id
+        self.asked: list[str] = []
+
+    def __call__(self, examples: Sequence[Example], sampling: Sampling) -> list[Completion]:
+        self.asked += [example.id for example in examples]
+        return [
+            Completion.of(
+                example_id=example.id,
+                model_id=self.model_id,
+                text=self.answer(example),
+                sample=sample,
+                token_ids=tuple(range(len(self.answer(example)) + 1)),
+            )
+            for example in examples
+            for sample in range(sampling.num_samples)
+        ]
+
+
+class ScriptedScore:
+    """A `Score` whose log-likelihood is a function of the example and the answer; one token a character."""
+
+    def __init__(self, logprob: Callable[[Example, str], float]) -> None:
+        self.logprob = logprob
+        self.asked: list[str] = []
+
+    def __call__(self, examples: Sequence[Example], candidates: Sequence[Sequence[str]]) -> list[list[AnswerScore]]:
+        self.asked += [example.id for example in examples]
+        return [
+            [AnswerScore(self.logprob(example, text), len(text), len(text.encode())) for text in texts]
+            for example, texts in zip(examples, candidates, strict=True)
+        ]
+
+
+# Tiny models: random weights in the shapes that people tune, with a chat format of each kind.
+#
+#   shape    positions  tied  chat format
+#   llama    rotary     yes   Luthier's own: generation markers, no BOS, an end token after every turn
+#   qwen3    rotary     yes   ChatML without markers; the reasoning of earlier turns is dropped (history is rewritten)
+#   gemma3   rotary     yes   BOS in the template, the turn's end is not the end-of-sequence token, no system role;
+#                             every other layer sees a sliding window of 24 tokens
+#   gpt2     learned    yes   none: the plain template is added; BOS is the end-of-sequence token
+SHAPES = ("llama", "qwen3", "gemma3", "gpt2")
+
+TINY_TEXT = (
+    "the shop opens at nine and closes at six. where is my order? it left the house on monday.",
+    "please tell me the price of the blue lamp. the blue lamp costs twelve coins. thank you for asking.",
+    "User: Assistant: System: can i return it? yes, you can return it within thirty days, 1 2 3 4 5 6 7 8 9 0.",
+    "Ünïcödé: 日本語 のテキスト, emoji 😀, tabs\tand\nnewlines\n\nand 'quotes' (brackets) [square] {curly} <angle>.",
+)
+
+QWEN3_TEMPLATE = (
+    "{%- set ns = namespace(last=-1) -%}"
+    "{%- for m in messages -%}{%- if m.role == 'user' -%}{%- set ns.last = loop.index0 -%}{%- endif -%}{%- endfor -%}"
+    "{%- for m in messages -%}"
+    "{{- '<|im_start|>' + m.role + '\n' -}}"
+    "{%- if m.role == 'assistant' and loop.index0 < ns.last and '</think>' in m.content -%}"
+    "{{- m.content.split('</think>')[-1].lstrip('\n') -}}"
+    "{%- else -%}{{- m.content -}}{%- endif -%}"
+    "{{- '<|im_end|>\n' -}}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}"
+)
+GEMMA3_TEMPLATE = (
+    "{{- bos_token -}}"
+    "{%- for m in messages -%}"
+    "{%- if m.role == 'system' -%}{{- raise_exception('System role not supported') -}}{%- endif -%}"
+    "{{- '<start_of_turn>' + ('model' if m.role == 'assistant' else 'user') + '\n' -}}"
+    "{{- m.content -}}{{- '<end_of_turn>\n' -}}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{- '<start_of_turn>model\n' -}}{%- endif -%}"
+)
+TINY_FORMATS: dict[str, dict[str, Any]] = {
+    "qwen3": {"special": ["<|im_start|>", "<|im_end|>"], "eos": "<|im_end|>", "template": QWEN3_TEMPLATE},
+    "gemma3": {
+        "special": ["<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"], "bos": "<bos>", "eos": "<eos>",
+        "template": GEMMA3_TEMPLATE,
+    },
+    "gpt2": {"special": ["<|endoftext|>"], "bos": "<|endoftext|>", "eos": "<|endoftext|>", "template": None},
+}  # fmt: skip
+
+
+def tiny_tokenizer(shape: str = "llama", *, vocabulary: int = 400, positions: int = 256) -> Any:
+    """A byte-level BPE tokenizer trained on `TINY_TEXT`, with the special tokens and chat template of the shape."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    from luthier.models.build import train_tokenizer
+
+    if shape == "llama":
+        return train_tokenizer(TINY_TEXT, vocabulary=vocabulary, positions=positions)
+    form = TINY_FORMATS[shape]
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=form["special"], show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )  # fmt: skip
+    backend.train_from_iterator(TINY_TEXT, trainer)
+    names = {f"{kind}_token": form[kind] for kind in ("bos", "eos") if kind in form}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, model_max_length=positions, **names)
+    if form["template"]:
+        tokenizer.chat_template = form["template"]
+    return tokenizer
+
+
+def tiny_network(
+    shape: str = "llama", *, vocabulary: int = 400, positions: int = 256, seed: int = 0, spread: float = 0.2,
+    dropout: float = 0.0,
+) -> Any:  # fmt: skip
+    """A random network of the shape: width 32, two layers. `spread`, ten times the usual, makes context matter."""
+    import torch
+    import transformers
+
+    torch.manual_seed(seed)
+    sizes = {
+        "vocab_size": vocabulary, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": positions, "head_dim": 8,
+        "tie_word_embeddings": True, "initializer_range": spread, "bos_token_id": None, "eos_token_id": None,
+        "pad_token_id": None,
+    }  # fmt: skip
+    if shape == "llama":
+        return transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes, attention_dropout=dropout))
+    if shape == "qwen3":
+        return transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**sizes, attention_dropout=dropout))
+    if shape == "gemma3":
+        return transformers.Gemma3ForCausalLM(
+            transformers.Gemma3TextConfig(
+                **sizes, sliding_window=24, layer_types=["sliding_attention", "full_attention"],
+                attention_dropout=dropout,
+            )
+        )  # fmt: skip
+    assert shape == "gpt2"
+    return transformers.GPT2LMHeadModel(
+        transformers.GPT2Config(
+            vocab_size=vocabulary, n_embd=32, n_inner=64, n_layer=2, n_head=4, n_positions=positions,
+            initializer_range=spread, resid_pdrop=dropout, embd_pdrop=dropout, attn_pdrop=dropout,
+            bos_token_id=None, eos_token_id=None, pad_token_id=None,
+        )
+    )  # fmt: skip
+
+
+def write_tiny_model(folder: Path, shape: str = "llama", *, positions: int = 256, **network: Any) -> Path:
+    """Write a tiny random model of the shape (`SHAPES`) in Hugging Face layout; returns the folder."""
+    tokenizer = tiny_tokenizer(shape, positions=positions)
+    tiny_network(shape, vocabulary=len(tokenizer), positions=positions, **network).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
