@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from luthier.records import AnswerScore, Completion, Example, Sampling
+from luthier.records import AnswerScore, Completion, Example, Message, Preference, Sampling
 
 
 class ScriptedGenerate:
@@ -162,3 +162,27 @@ def write_tiny_model(folder: Path, shape: str = "llama", *, positions: int = 256
     tiny_network(shape, vocabulary=len(tokenizer), positions=positions, **network).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def tiny_examples(number: int = 16, *, turns: int = 1) -> list[Example]:
+    """Conversations whose answers differ much in length: from one word to the whole refrain, seeded by their number."""
+    refrain = "the blue lamp costs twelve coins and left the house on monday".split()
+    rows = []
+    for n in range(number):
+        messages = []
+        for turn in range(turns):
+            question = " ".join(refrain[(n + turn) % 5 : (n + turn) % 5 + 1 + n % 4]) + f"? {n}"
+            answer = " ".join(refrain[: 1 + (n * n + turn) % len(refrain)]) + f" {n}"
+            messages += [Message(role="user", content=question), Message(role="assistant", content=answer)]
+        rows.append(Example.of(messages, source=f"tiny.jsonl:{n + 1}"))
+    return rows
+
+
+def tiny_preferences(number: int = 16) -> list[Preference]:
+    """Pairs whose answers differ much in length, the better one longer in half of them."""
+    rows = []
+    for n, example in enumerate(tiny_examples(number)):
+        answers = (example.targets[0], f"no {n}")
+        chosen, rejected = answers if n % 2 else answers[::-1]
+        rows.append(Preference.of(example.prompt, chosen=chosen, rejected=rejected, source=example.source))
+    return rows

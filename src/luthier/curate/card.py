@@ -141,7 +141,7 @@ def _conflicts(page: Page, examples: Sequence[Placed]) -> None:
     )
     page.samples([
         Sample(_cut(rows[0].record.prompt[-1].content, 120),
-               tuple((row.where, _cut(_answer(row))) for row in rows[:3]), "unsure")
+               tuple((Path(row.where).name, _cut(_answer(row))) for row in rows[:3]), "unsure")
         for rows in disputed[:SHOWN_SAMPLES]
     ])  # fmt: skip
 

@@ -109,10 +109,9 @@ def _encoding(text: str) -> str:
 def _outer_blanks(text: str) -> str:
     """Blank lines around the text and blanks at its end are taken away; of several lines the first keeps its indent."""
     text = text.rstrip()
-    if "\n" not in text:
-        return text.lstrip()
-    first = len(text) - len(text.lstrip())
-    return text[text.rfind("\n", 0, first) + 1 :]
+    first_word = len(text) - len(text.lstrip())
+    text = text[text.rfind("\n", 0, first_word) + 1 :]
+    return text if "\n" in text else text.lstrip()
 
 
 def _unicode_form(text: str) -> str:

@@ -133,8 +133,7 @@ def _object_rows(path: Path, text: str) -> Iterator[RawRow]:
 
 def _column_rows(file: str, columns: dict[str, list[Any]]) -> Iterator[RawRow]:
     for number, cells in enumerate(zip(*columns.values(), strict=True), start=1):
-        text = json.dumps(dict(zip(columns, cells, strict=True)), ensure_ascii=False)
-        yield _Span(file, text, number, 0, len(text)).row(json.loads(text))
+        yield RawRow(file, number, b"", data=dict(zip(columns, cells, strict=True)))
 
 
 def _is_columns(value: Any) -> bool:

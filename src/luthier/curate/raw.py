@@ -33,7 +33,7 @@ class RawRow:
     line: int
     """The line on which the row starts; for Parquet and for columns in JSON the row's number. Both count from 1."""
     raw: bytes
-    """The row as it stands in the file; as JSON where it was read from the cells of a table."""
+    """The row as it stands in the file; empty where it was read cell by cell, then `data` is all there is."""
     data: Row | None = None
     """None where the row could not be read; then `fault` says why."""
     fault: Fault | None = None

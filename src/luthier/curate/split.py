@@ -8,6 +8,7 @@ row moves only when new rows link its group to another.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -51,13 +52,12 @@ def assign(names: Iterable[str], *, dev_share: float, held_out_share: float, see
     for name, draw in draws.items():
         # From opposite ends, so that changing one share never moves a row of the other part.
         parts[name] = "held_out" if draw < held_out_share else "dev" if draw >= 1 - dev_share else "train"
-    ordered = sorted(draws, key=lambda name: (draws[name], name))
-    if ordered and "train" not in parts.values():
-        parts[ordered[len(ordered) // 2]] = "train"
-    for part, share, candidates in (("held_out", held_out_share, ordered), ("dev", dev_share, ordered[::-1])):
-        training = [name for name in candidates if parts[name] == "train"]
-        if share and part not in parts.values() and len(training) > 1:
-            parts[training[0]] = part  # type: ignore[assignment]
+    wanted: list[Part] = ["train"]
+    wanted += ["held_out"] if held_out_share else []
+    wanted += ["dev"] if dev_share else []
+    for rank, part in enumerate(wanted):
+        if part not in parts.values():
+            _fill(part, parts, draws, less_wanted=wanted[rank + 1 :])
     return parts
 
 
@@ -69,6 +69,17 @@ def certificate(parts: Mapping[str, Sequence[Item]]) -> dict[str, dict[str, int]
         "prompts": {f"{a}/{b}": len(prompts[a] & prompts[b]) for a, b in APART},
         "links": {f"{a}/{b}": len(links[a] & links[b]) for a, b in APART},
     }
+
+
+def _fill(part: Part, parts: dict[str, Part], draws: Mapping[str, float], *, less_wanted: Sequence[Part]) -> None:
+    """Move one group into an empty part: out of the part with most groups, unless that would leave it empty."""
+    counts = Counter(parts.values())
+    donors = [donor for donor in PARTS if counts[donor] > 1] or [donor for donor in less_wanted if counts[donor]]
+    if not donors:
+        return
+    donor = max(donors, key=lambda name: counts[name])
+    given = sorted((draw, name) for name, draw in draws.items() if parts[name] == donor)
+    parts[given[{"held_out": 0, "train": len(given) // 2, "dev": -1}[part]][1]] = part
 
 
 def _draw(name: str, seed: int) -> float:

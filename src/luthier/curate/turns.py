@@ -146,7 +146,7 @@ def _role(value: Any, field: str) -> Role:
 def _part(part: Any, field: str) -> str:
     kind = part.get("type", "text") if isinstance(part, Mapping) else None
     text = next((part[name] for name in PART_TEXTS if name in part), None) if isinstance(part, Mapping) else None
-    if kind in TOOL_ROLES:
+    if isinstance(kind, str) and kind in TOOL_ROLES:
         raise _tools(f"{field}.type", shown(kind))
     if kind != "text" or not isinstance(text, str):
         raise BadRow("not text", field=field, found=shown(kind) if kind != "text" else shown(part),

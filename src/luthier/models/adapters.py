@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from luthier.errors import ModelError, Problem
-from luthier.models.load import Model
+from luthier.models.load import Model, quiet_peft
 
 
 def add_lora(model: Model, *, rank: int, alpha: float, dropout: float, targets: str | tuple[str, ...]) -> Model:
@@ -37,7 +36,8 @@ def add_lora(model: Model, *, rank: int, alpha: float, dropout: float, targets: 
         r=rank, lora_alpha=alpha, lora_dropout=dropout, bias="none", task_type="CAUSAL_LM",
         target_modules=targets if isinstance(targets, str) else list(targets),
     )  # fmt: skip
-    adapted = get_peft_model(network, config)
+    with quiet_peft():
+        adapted = get_peft_model(network, config)
     for parameter in adapted.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
@@ -48,10 +48,8 @@ def add_lora(model: Model, *, rank: int, alpha: float, dropout: float, targets: 
 def save_model(model: Model, folder: Path) -> None:
     """Write weights (adapter layout for adapters), tokenizer and chat template; loadable by transformers and peft."""
     folder.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
-        # peft looks for the base's config on a hub to tell whether its vocabulary grew; ours never does.
-        warnings.filterwarnings("ignore", message="Could not find a config file", category=UserWarning)
-        save: Any = model.network.save_pretrained
+    save: Any = model.network.save_pretrained
+    with quiet_peft():
         save(folder)
     for stray in folder.glob("README.md"):
         stray.unlink()  # peft's empty model card says nothing about this model

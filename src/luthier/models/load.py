@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from luthier.errors import ModelError
 from luthier.models.folders import base_of, digest, licence_of, read_template, resolve, unusable
 from luthier.models.render import Renderer, plain_template
 
@@ -78,9 +83,7 @@ def load_model(
         )
     network = _load_network(base, dtype=dtype)
     if base != where:
-        from peft import PeftModel
-
-        network = PeftModel.from_pretrained(network, where, is_trainable=True)
+        network = _load_adapter(network, where)
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     network.to(chosen).eval()
     return Model(
@@ -114,14 +117,51 @@ def _load_network(base: Path, *, dtype: str) -> Any:
             base, config=config, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False,
             output_loading_info=True,
         )  # fmt: skip
-    except (ValueError, OSError, KeyError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise unusable(base, f"a model that cannot be read ({reason[:300]})", "repair or replace the files") from error
-    absent = sorted(report["missing_keys"])
-    if absent:
-        raise unusable(base, f"weights without {absent[0]} ({len(absent)} tensors missing)",
-                       "use the complete weights; random tensors would train and answer silently")  # fmt: skip
+    except (ValueError, OSError, KeyError, RuntimeError, SafetensorError) as error:
+        raise _unreadable(base, error) from error
+    _need_all(base, set(report["missing_keys"]))
     return network
+
+
+def _load_adapter(network: Any, where: Path) -> Any:
+    from peft import PeftModel, get_peft_model_state_dict
+
+    try:
+        with quiet_peft():
+            adapted = PeftModel.from_pretrained(network, where, is_trainable=True)
+            with safe_open(where / "adapter_model.safetensors", framework="pt") as file:
+                stored = set(file.keys())
+            needed = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
+    except (ValueError, OSError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
+        raise _unreadable(where, error) from error
+    _need_all(where, needed - stored)
+    return adapted
+
+
+def _need_all(where: Path, absent: set[str]) -> None:
+    if absent:
+        raise unusable(where, f"weights without {min(absent)} ({len(absent)} tensors missing)",
+                       "use the complete weights; random tensors would train and answer silently")  # fmt: skip
+
+
+def _unreadable(where: Path, error: Exception) -> ModelError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return unusable(where, f"a model that cannot be read ({reason[:300]})", "repair or replace the files")
+
+
+@contextmanager
+def quiet_peft() -> Iterator[None]:
+    """Inside, peft does not warn of what it does itself."""
+    with warnings.catch_warnings():
+        # It asks transformers for a property by the name that it had.
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
+        # It corrects this setting for the linear layers of GPT-2, which are stored transposed.
+        warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False", category=UserWarning)
+        # It only warns of missing tensors; here they are an error.
+        warnings.filterwarnings("ignore", message="Found missing adapter keys", category=UserWarning)
+        # It looks for the base's config on a hub to tell whether the vocabulary grew; ours never does.
+        warnings.filterwarnings("ignore", message="Could not find a config file", category=UserWarning)
+        yield
 
 
 def _max_length(config: Any, tokenizer: Any) -> int:

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luthier.evaluate.evaluation import Evaluation, read_evaluation
-from luthier.reports import Interval, Line, Page, Sample, interval_plot, line_plot
+from luthier.reports import Interval, Line, Page, Sample, Tone, interval_plot, line_plot
 from luthier.runs import Run
 from luthier.stats.intervals import paired_interval
 
 if TYPE_CHECKING:
     from luthier.recipes.tune import Outcome
 
-TONES = {"ship": "good", "hold": "bad", "not enough evidence": "unsure"}
+TONES: dict[str, Tone] = {"ship": "good", "hold": "bad", "not enough evidence": "unsure"}
 SAMPLES = 24
 MOST_CHARACTERS = 1200
 
@@ -106,7 +106,8 @@ def _scores(page: Page, outcome: Outcome, read: Mapping[str, Mapping[str, Evalua
     for suite in read["base"]:
         for name, by_suite in read.items():
             e = by_suite[suite].kpis[kpi].estimate
-            rows.append(Interval(f"{suite} {name}", e.value if e else None, e.low if e else None, e.high if e else None))
+            low, high = (e.low, e.high) if e else (None, None)
+            rows.append(Interval(f"{suite} {name}", e.value if e else None, low, high))
     page.figure(interval_plot(rows, x_label="mean score, 0 to 1"), "Means with 95 % intervals")
     page.table(
         ["suite", "model", "score", "95 % interval", "difference to the base, paired"], score_rows(outcome, kpi),

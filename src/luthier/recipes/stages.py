@@ -10,8 +10,9 @@ import random
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from luthier.config import Config
 from luthier.curate.config import CurateConfig, DataConfig
@@ -20,6 +21,9 @@ from luthier.models.folders import base_of, digest, resolve
 from luthier.records import Example, Grader, Preference, Sampling, read_records
 from luthier.runs import Run, Stage
 from luthier.train.config import ModelConfig, TrainConfig
+
+if TYPE_CHECKING:
+    from luthier.train.training import TrainingData
 
 MOST_FORM_ITEMS = 64
 """Dev rows on which a base's plain-text form is chosen."""
@@ -43,35 +47,55 @@ def curated(run: Run, data: DataConfig, config: CurateConfig, *, folder: Path | 
     return stage.folder
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What a training stage reads: files whose bytes are in its key, and how they become its data."""
+
+    inputs: Mapping[str, Path]
+    read: Callable[[], TrainingData]
+
+
+def curated_material(rows: Path, config: TrainConfig) -> Material:
+    """The files of a curated folder that the method reads."""
+    preferences, train, dev = rows / "preferences.jsonl", rows / "train.jsonl", rows / "dev.jsonl"
+
+    def read() -> TrainingData:
+        from luthier.train.training import TrainingData
+
+        if config.method == "dpo":
+            return TrainingData(preferences=list(read_records(preferences, Preference)))
+        has_dev = config.method == "sft" and dev.is_file()
+        return TrainingData(
+            examples=list(read_records(train, Example)), dev=list(read_records(dev, Example)) if has_dev else ()
+        )
+
+    files = {"preferences": preferences} if config.method == "dpo" else {"train": train, "dev": dev}
+    return Material(inputs={name: path for name, path in files.items() if path.is_file()}, read=read)
+
+
 def tuned(
-    run: Run, name: str, config: TrainConfig, *, start: Path, model: ModelConfig, rows: Path, folder: Path | None = None
-) -> Path:
-    """The model in `start` trained on a curated folder -> RUN/NAME/model."""
-    needed = "preferences.jsonl" if config.method == "dpo" else "train.jsonl"
+    run: Run, name: str, config: TrainConfig, *, start: Path, model: ModelConfig, material: Material,
+    folder: Path | None = None,
+) -> Path:  # fmt: skip
+    """The model in `start` trained on the material -> RUN/NAME/model."""
     template = {"chat_template": model.chat_template} if model.chat_template else {}
     stage = run.stage(
         name,
         owner="luthier.train.training",
-        inputs={"rows": rows / needed, "dev": rows / "dev.jsonl", "base": digest(start), **template,
-                **_grader_files([config.grpo.grader])},
+        inputs={**material.inputs, "base": digest(start), **template, **_grader_files([config.grpo.grader])},
         options={"train": config.model_dump(mode="json"), "dtype": model.dtype},
         folder=folder,
-    )  # fmt: skip
+    )
     if _is_reused(stage):
         return stage.folder / "model"
     from luthier.models.load import load_model
-    from luthier.train.training import Place, TrainingData, discard_checkpoints, train
+    from luthier.train.training import Place, discard_checkpoints, train
 
     loaded = load_model(start, dtype=model.dtype, chat_template=model.chat_template)
     for notice in loaded.notices:
         run.say(f"{name} | {notice}")
-    data = TrainingData(
-        examples=list(read_records(rows / "train.jsonl", Example)) if config.method != "dpo" else (),
-        dev=list(read_records(rows / "dev.jsonl", Example)) if config.method == "sft" else (),
-        preferences=list(read_records(rows / "preferences.jsonl", Preference)) if config.method == "dpo" else (),
-    )
     place = Place(run=run, folder=stage.folder, key=stage.key, kind=name)
-    trained = train(loaded, data, config, place=place, grade_all=rewards(config.grpo.grader))
+    trained = train(loaded, material.read(), config, place=place, grade_all=rewards(config.grpo.grader))
     run.say(
         f"{name} | {trained.num_steps} steps in {trained.seconds:,.0f} s | loss {trained.first_loss:.4f} -> "
         f"{trained.last_loss:.4f} | {trained.model}"
@@ -139,7 +163,7 @@ def base_examined(
     from luthier.models.protocols import plain_protocol
 
     loaded = load_model(model, dtype=settings.dtype, chat_template=settings.chat_template)
-    shots = _shots(list(read_records(rows / "train.jsonl", Example)), config, loaded.max_length)
+    shots = few_shots(list(read_records(rows / "train.jsonl", Example)), config, loaded.max_length)
     form = _best_form(run, loaded, shots, config, list(read_records(rows / "dev.jsonl", Example)))
     plain = plain_protocol(loaded, shots, form=form)
     for suite, path in suites.items():
@@ -241,7 +265,7 @@ def _sampled(examples: list[Example], config: EvaluateConfig) -> list[Example]:
     return sorted(examples, key=lambda example: example.id)[: config.max_items]
 
 
-def _shots(train: Sequence[Example], config: EvaluateConfig, max_length: int) -> Callable[[Example], list[Example]]:
+def few_shots(train: Sequence[Example], config: EvaluateConfig, max_length: int) -> Callable[[Example], list[Example]]:
     """Solved examples for a question: of its own task where the training rows have it, else of any; short ones."""
     usable = [e for e in train if e.target and len(e.prompt) == 1]
     short = sorted(usable, key=lambda e: len(e.prompt[0].content) + len(e.target or ""))

@@ -89,12 +89,14 @@ def tune(recipe: TuneRecipe, run: Run) -> Outcome:
     rows = stages.curated(run, recipe.data, recipe.curate)
     settings = _chosen_base(recipe, run, rows)
     base = stages.start_of(settings)
-    models = {"tuned": stages.tuned(run, "train", recipe.train, start=base, model=settings, rows=rows)}
+    material = stages.curated_material(rows, recipe.train)
+    models = {"tuned": stages.tuned(run, "train", recipe.train, start=base, model=settings, material=material)}
     if recipe.prefer is not None:
         _need_preferences(rows, recipe)
         models["preferred"] = stages.tuned(
-            run, "prefer", recipe.prefer, start=models["tuned"], model=settings, rows=rows
-        )
+            run, "prefer", recipe.prefer, start=models["tuned"], model=settings,
+            material=stages.curated_material(rows, recipe.prefer),
+        )  # fmt: skip
     suites = _suites(recipe, run, rows)
     evaluations = {
         "base": stages.base_examined(

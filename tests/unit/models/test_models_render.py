@@ -20,9 +20,9 @@ GOLDEN = Path(__file__).with_name("golden_rows.json")
 TRICKY = ["", " ", "\n", "\n\n", "  two", " lead", "trail ", "日本語", "é", "😀👍🏽", "don't", "1 2", "\r\n", "\t", "\u200b", "U+2028\u2028"]
 SPECIALS = ["<|end|>", "<|user|>", "<|assistant|>", "<|im_end|>", "<|im_start|>assistant\n", "<end_of_turn>", "Assistant:\n",
             "<|endoftext|>", "<start_of_turn>model\n", "{% generation %}", "{{ eos_token }}", "User:\n"]  # fmt: skip
-contents = st.lists(st.sampled_from(TRICKY + ["the shop", "opens", "\n\nat nine", "."]), max_size=5).map("".join)
+contents = st.lists(st.sampled_from([*TRICKY, "the shop", "opens", "\n\nat nine", "."]), max_size=5).map("".join)
 hostile = st.lists(st.sampled_from(SPECIALS + TRICKY), max_size=5).map("".join)
-renderers = {shape: None for shape in SHAPES}
+renderers = dict.fromkeys(SHAPES)
 
 
 def conversation(*contents: str) -> list[Message]:

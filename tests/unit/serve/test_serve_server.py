@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fakes_serve import ScriptedEngine, ask
+from fakes_serve import ScriptedEngine, ask, running
 from luthier.errors import DataError, LuthierError
 from luthier.serve.config import ServeConfig
 from luthier.serve.server import listening, open_store, serve
@@ -29,7 +29,7 @@ from luthier.serve.config import ServeConfig
 from luthier.serve.server import open_store, serve
 
 say = lambda line: print(line, flush=True)
-config = ServeConfig(port=0, store=sys.argv[1])
+config = ServeConfig(port=0, store=sys.argv[1], host=sys.argv[2])
 scripted = ScriptedEngine(before_step=lambda step: sys.stdin.readline() if step == 2 else None)
 serve({"tuned": scripted.engine()}, config, store=open_store(config, say=say), say=say)
 say("closed")
@@ -37,10 +37,10 @@ say("closed")
 
 
 @contextmanager
-def process(url: str) -> Iterator[subprocess.Popen[str]]:
+def process(url: str, host: str = "127.0.0.1") -> Iterator[subprocess.Popen[str]]:
     tests = Path(__file__).parents[2]
     child = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, url],
+        [sys.executable, "-c", PROGRAM, url, host],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": str(tests)},
     )  # fmt: skip
@@ -96,6 +96,12 @@ def test_the_greeting_is_one_line_with_the_model_the_address_and_how_to_stop(tmp
     assert "no key" not in greeting
 
 
+def test_the_greeting_warns_when_anyone_may_come_in_without_a_key(tmp_path: Path) -> None:
+    with process(f"sqlite:///{tmp_path}/traces.sqlite", host="0.0.0.0") as child:
+        assert child.stdout is not None
+        assert "no key is asked for" in child.stdout.readline()
+
+
 def test_a_port_that_is_taken_is_an_error_with_a_fix_and_the_store_is_closed(tmp_path: Path) -> None:
     store = Store.open(f"sqlite:///{tmp_path}/traces.sqlite")
     said: list[str] = []
@@ -122,3 +128,16 @@ def test_the_store_is_the_one_that_the_config_names(tmp_path: Path) -> None:
     store.close()
     with pytest.raises(DataError, match="sqlite:///FILE"):
         open_store(ServeConfig(store="here.db"), say=print)
+
+
+def test_going_down_waits_for_the_store_and_says_what_was_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose() -> None:
+        raise DataError("traces were lost")
+
+    with Store.open(f"sqlite:///{tmp_path}/traces.sqlite") as store:
+        monkeypatch.setattr(store, "flush", lose)
+        with running(ScriptedEngine(), store=store) as server:
+            assert server.said == []
+    assert server.said == ["serve | traces were lost"]

@@ -185,6 +185,22 @@ def test_another_process_reads_while_this_one_writes_and_sees_no_holes(tmp_path:
     assert reader.returncode == 0, errors
 
 
+def test_somebody_who_reads_for_long_holds_up_no_writer_and_sees_one_moment(tmp_path: Path) -> None:
+    with Store.open(url(tmp_path)) as store:
+        store.add_trace(a_trace("t1"))
+        store.flush()
+        reader = sqlite3.connect(tmp_path / "traces.sqlite", isolation_level=None)
+        count = "SELECT count(*) FROM traces"
+        reader.execute("BEGIN")
+        assert reader.execute(count).fetchone() == (1,)
+        store.add_trace(a_trace("t2"))
+        store.flush()
+        assert reader.execute(count).fetchone() == (1,)
+        reader.execute("COMMIT")
+        assert reader.execute(count).fetchone() == (2,)
+        reader.close()
+
+
 def test_two_processes_may_write_at_once(tmp_path: Path) -> None:
     program = (
         "import sys; from luthier.traces import Store; from dataclasses import replace\n"

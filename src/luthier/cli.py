@@ -1,0 +1,323 @@
+"""The command line: one command per stage and a few more. Each imports its stage inside, so `--help` is quick."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from luthier.errors import LuthierError
+
+if TYPE_CHECKING:
+    from luthier.recipes.pretrain import PretrainRecipe
+    from luthier.recipes.tune import TuneRecipe
+
+USER_MUST_FIX = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="luthier",
+    help="Builds, tunes and keeps in tune language models that follow instructions.",
+    epilog="Exit status: 0 done or ship, 1 hold or a failed check, 3 not enough evidence, 2 something to fix.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+versions_app = typer.Typer(help="The model versions of a run: list, promote, roll back.", rich_markup_mode=None)
+app.add_typer(versions_app, name="versions")
+
+Recipe = Annotated[Path, typer.Argument(help="A recipe in TOML; `luthier new` writes one.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="key=value for any key of the recipe.", metavar="[key=value ...]")
+]
+DataFiles = Annotated[list[Path], typer.Option("--data", help="A file of rows; give it again for more.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder to write to.")]
+ModelDir = Annotated[Path, typer.Option("--model", help="A model folder or a run folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")]
+RunDir = Annotated[Path, typer.Option("--run", help="The run folder.")]
+
+
+@app.command()
+def demo(out: Out = Path("luthier-demo")) -> None:
+    """The whole loop on the practice world, offline, in minutes."""
+    from luthier.recipes.demo import main as recipe_main
+
+    raise typer.Exit(recipe_main(out, echo=_print, step_echo=_in_place()))
+
+
+@app.command()
+def new(
+    data: DataFiles,
+    model: Annotated[str | None, typer.Option(help="The base: a folder or a hub name.")] = None,
+    out: Annotated[Path, typer.Option(help="The recipe to write.")] = Path("recipe.toml"),
+) -> None:
+    """Write a recipe for your files, with the format recognised in each."""
+    from luthier.recipes.new import write_recipe
+
+    for line in write_recipe(out, files=data, model=model):
+        _print(line)
+
+
+@app.command()
+def run(recipe: Recipe, overrides: Overrides = None) -> None:
+    """Run the script that the recipe names; finished stages are reused, a killed run continues."""
+    loaded = _load(recipe, overrides)
+    if loaded.recipe == "pretrain":
+        from luthier.recipes.pretrain import main as pretrain_main
+
+        raise typer.Exit(pretrain_main(_as_pretrain(loaded), echo=_print, step_echo=_print))
+    from luthier.recipes.tune import main as tune_main
+
+    raise typer.Exit(tune_main(_as_tune(loaded), echo=_print, step_echo=_print))
+
+
+@app.command()
+def curate(
+    data: Annotated[list[Path] | None, typer.Option("--data", help="A file of rows; again for more.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to write to.")] = None,
+    recipe: Annotated[Path | None, typer.Argument(help="A recipe, in place of --data and --out.")] = None,
+    overrides: Overrides = None,
+    strict: Annotated[bool, typer.Option("--strict", help="End with status 2 if any row is unusable.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Raw files to trusted examples, with a ledger of every row and a data card."""
+    from luthier.recipes.curate import main as recipe_main
+
+    settings = None if recipe is None else _as_tune(_load(recipe, overrides))
+    ledger = recipe_main(settings, files=data or [], out=out, strict=strict, say=_says(as_json))
+    if as_json:
+        _print_json(ledger)
+
+
+@app.command()
+def select(recipe: Recipe, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Rank candidate bases by what they do on your dev rows and your machine."""
+    from luthier.recipes.selection import main as recipe_main
+
+    selection = recipe_main(_as_tune(_load(recipe, overrides)), say=_says(as_json))
+    if as_json:
+        _print_json(selection)
+
+
+@app.command()
+def train(recipe: Recipe, overrides: Overrides = None) -> None:
+    """One training run to RUN/model and RUN/metrics.jsonl; rows are checked, never cleaned or dropped."""
+    from luthier.recipes.train import main as recipe_main
+
+    raise typer.Exit(recipe_main(_as_tune(_load(recipe, overrides)), echo=_print, step_echo=_print))
+
+
+@app.command()
+def evaluate(
+    model: ModelDir, data: DataFiles, out: Out, overrides: Overrides = None, as_json: AsJson = False
+) -> None:
+    """Examine a model on items: completions, grades, KPIs with intervals, a report. Options as evaluate.KEY=VALUE."""
+    from luthier.recipes.evaluate import main as recipe_main
+
+    summary = recipe_main(model, files=data, out=out, overrides=overrides or [], say=_says(as_json))
+    if as_json:
+        _print_json(summary)
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="An evaluation folder.")],
+    b: Annotated[Path, typer.Argument(help="Another one of the same items.")],
+    as_json: AsJson = False,
+) -> None:
+    """Paired statistics of two evaluations of the same items: b against a."""
+    from luthier.evaluate.comparison import compare as compare_folders
+
+    comparison = compare_folders(a, b)
+    if as_json:
+        _print_json(comparison.to_json())
+    else:
+        _print("\n".join(comparison.lines()))
+
+
+@app.command()
+def serve(
+    model: Annotated[list[Path], typer.Option("--model", help="A model or run folder; twice to compare two.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+    store: Annotated[str, typer.Option(help='Traces and feedback; "none" keeps nothing.')] = "sqlite:///traces.sqlite",
+    keys_env: Annotated[str | None, typer.Option(help="Environment variable with the API keys.")] = None,
+) -> None:
+    """The OpenAI API over your model, a chat page and an operations page."""
+    from luthier.recipes.serve import main as recipe_main
+
+    recipe_main(model, host=host, port=port, store=store, keys_env=keys_env, say=_print)
+
+
+@app.command()
+def monitor(
+    store: Annotated[str, typer.Option(help="The store of traces and feedback.")] = "sqlite:///traces.sqlite",
+    run: Annotated[Path | None, typer.Option("--run", help="Run folder whose training prompts to compare with.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the report as a page too.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What was asked and answered, how fast, how well liked, and whether prompts have drifted."""
+    from luthier.recipes.monitor import report_on
+
+    report = report_on(store, run=run)
+    if out is not None:
+        report.page().write(out)
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        _print("\n".join(report.lines()))
+
+
+@app.command()
+def improve(recipe: Recipe, overrides: Overrides = None) -> None:
+    """One turn of the loop: feedback to a new version, promoted or held by the gate."""
+    from luthier.recipes.improve import main as recipe_main
+
+    raise typer.Exit(recipe_main(_as_tune(_load(recipe, overrides)), echo=_print, step_echo=_print))
+
+
+@app.command()
+def show(
+    place: Annotated[str, typer.Argument(help="FILE:LINE of a row.", metavar="FILE:LINE")], model: ModelDir
+) -> None:
+    """The row as the model sees it; the tokens that train stand in [brackets]."""
+    from luthier.recipes.show import shown
+
+    _print("\n".join(shown(place, model=model)))
+
+
+@app.command()
+def check(recipe: Recipe, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Preflight: proofs on this data, this template and this machine; status 1 if one fails."""
+    from luthier.recipes import check as recipe_check
+
+    proofs = recipe_check.main(_as_tune(_load(recipe, overrides)), say=_says(as_json))
+    if as_json:
+        _print_json(recipe_check.to_json(proofs))
+    else:
+        _print("\n".join(recipe_check.lines(proofs)))
+    raise typer.Exit(0 if all(proof.passed for proof in proofs) else 1)
+
+
+@versions_app.command("list")
+def versions_list(run: RunDir, as_json: AsJson = False) -> None:
+    """Every version with its status and the gate's word."""
+    from luthier.recipes.versions import listed, to_json
+
+    if as_json:
+        _print_json(to_json(run))
+    else:
+        _print("\n".join(listed(run)))
+
+
+@versions_app.command("promote")
+def versions_promote(name: Annotated[str, typer.Argument(help="For example v2.")], run: RunDir) -> None:
+    """Make a version current: RUN/model becomes it."""
+    from luthier.recipes.versions import promote
+
+    _print(promote(run, name))
+
+
+@versions_app.command("rollback")
+def versions_rollback(run: RunDir) -> None:
+    """Make the version before the current one current again: RUN/model becomes it."""
+    from luthier.recipes.versions import rollback
+
+    _print(rollback(run))
+
+
+def main() -> None:
+    """The entry point: errors that a user can mend are printed without a traceback; `--debug` shows it."""
+    is_debug = "--debug" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    try:
+        app()
+    except LuthierError as error:
+        if is_debug:
+            raise
+        sys.stderr.write(f"{error.text()}\n")
+        sys.exit(USER_MUST_FIX)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped; the same command continues where this one was\n")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); nothing is left to say, and Python must not try at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _load(path: Path, overrides: list[str] | None) -> TuneRecipe | PretrainRecipe:
+    """The recipe of the kind that its `recipe` key names ("tune" unless it says otherwise)."""
+    from luthier.config import load_config, read_toml
+    from luthier.errors import ConfigError, Problem
+    from luthier.recipes.pretrain import PretrainRecipe
+    from luthier.recipes.tune import TuneRecipe
+
+    data, lines = read_toml(path)
+    kind = data.get("recipe", "tune")
+    if kind == "tune":
+        return load_config(TuneRecipe, path, overrides or [])
+    if kind == "pretrain":
+        return load_config(PretrainRecipe, path, overrides or [])
+    raise ConfigError(
+        "the recipe cannot be run",
+        [Problem(where=f"{path}:{lines.get('recipe', 1)}: recipe", found=repr(kind), expected='"tune" or "pretrain"',
+                 fix="correct the name")],
+    )  # fmt: skip
+
+
+def _as_tune(recipe: TuneRecipe | PretrainRecipe) -> TuneRecipe:
+    from luthier.errors import ConfigError, Problem
+    from luthier.recipes.tune import TuneRecipe
+
+    if isinstance(recipe, TuneRecipe):
+        return recipe
+    raise ConfigError(
+        "this command does not read that recipe",
+        [Problem(where="recipe", found=f'"{recipe.recipe}"', expected='"tune"', fix="use `luthier run` for it")],
+    )
+
+
+def _as_pretrain(recipe: TuneRecipe | PretrainRecipe) -> PretrainRecipe:
+    from luthier.recipes.pretrain import PretrainRecipe
+
+    assert isinstance(recipe, PretrainRecipe)
+    return recipe
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _print_json(data: Any) -> None:
+    _print(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+
+
+def _says(as_json: bool) -> Callable[[str], None]:
+    """Where progress goes: out of the way of JSON."""
+    if not as_json:
+        return _print
+
+    def to_stderr(text: str) -> None:
+        sys.stderr.write(text + "\n")
+
+    return to_stderr
+
+
+def _in_place() -> Callable[[str], None] | None:
+    """Step lines that overwrite one another on a terminal; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return None
+
+    def rewrite(text: str) -> None:
+        sys.stderr.write(f"\r\x1b[2K{text[:110]}\r")
+        sys.stderr.flush()
+
+    return rewrite

@@ -1,0 +1,42 @@
+"""Serve one model, or two to compare, with the store behind the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from luthier.models.folders import resolve
+from luthier.recipes.monitor import report_over
+from luthier.serve.config import ServeConfig
+
+
+def main(
+    models: Sequence[Path], *, host: str, port: int, store: str, keys_env: str | None, say: Callable[[str], None]
+) -> None:
+    """Serve until told to stop. Every folder is checked before anything is loaded."""
+    config = ServeConfig(host=host, port=port, store=None if store == "none" else store, keys_env=keys_env)
+    for path in models:
+        resolve(path)
+
+    from luthier.models.load import load_model
+    from luthier.serve.engine import Engine
+    from luthier.serve.local import engine_for
+    from luthier.serve.server import open_store, serve
+
+    engines: dict[str, Engine] = {}
+    for path in models:
+        model = load_model(path)
+        for notice in model.notices:
+            say(f"serve | {notice}")
+        name = _name(path, taken=set(engines))
+        engines[name] = engine_for(model, name)
+    opened = open_store(config, say=say)
+    operations = None if opened is None else lambda: report_over(opened, run=models[0]).page().html()
+    serve(engines, config, store=opened, say=say, operations=operations)
+
+
+def _name(path: Path, *, taken: set[str]) -> str:
+    """The folder's name, or that of the run around a folder called "model"; numbered when two are the same."""
+    full = path.resolve()
+    name = full.parent.name if full.name == "model" else full.name
+    return name if name not in taken else f"{name}-{len(taken) + 1}"
