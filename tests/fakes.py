@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -186,3 +187,38 @@ def tiny_preferences(number: int = 16) -> list[Preference]:
         chosen, rejected = answers if n % 2 else answers[::-1]
         rows.append(Preference.of(example.prompt, chosen=chosen, rejected=rejected, source=example.source))
     return rows
+
+
+class TinyRun:
+    """One call of `train` in a folder of its own, and everything that can be seen of it afterwards."""
+
+    def __init__(self, model: Any, folder: Path, *, grade_all: Any = None, data: Any = None, **options: Any) -> None:
+        from luthier.runs import Run
+        from luthier.train.config import TrainConfig
+        from luthier.train.training import Place, TrainingData, train
+
+        self.lines: list[str] = []
+        self.model = model
+        self.config = TrainConfig(**options)
+        self.num_forwards = 0
+        hook = model.network.register_forward_pre_hook(self._count)
+        run = Run.open(folder, self.config, echo=self.lines.append)
+        self.place = Place(run=run, folder=folder / "train", key="key of this run")
+        data = data or TrainingData(
+            examples=tiny_examples(16), dev=tiny_examples(20)[16:], preferences=tiny_preferences(8),
+            documents=[*TINY_TEXT], dev_documents=["the blue lamp"],
+        )  # fmt: skip
+        self.trained = train(model, data, self.config, place=self.place, grade_all=grade_all)
+        hook.remove()
+
+    def _count(self, *_: Any) -> None:
+        self.num_forwards += 1
+
+    def events(self, kind: str = "train") -> list[dict[str, Any]]:
+        """The events of metrics.jsonl without their timings."""
+        rows = [json.loads(line) for line in (self.place.run.folder / "metrics.jsonl").read_text().splitlines()]
+        return [{k: v for k, v in row.items() if k != "train/tokens_per_s"} for row in rows if row["kind"] == kind]
+
+    def column(self, name: str) -> list[Any]:
+        """One metric over the steps."""
+        return [event[name] for event in self.events()]

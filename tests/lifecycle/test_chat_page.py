@@ -24,6 +24,7 @@ WAIT_S = 30
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = chromium_path()
+    expect.set_options(timeout=WAIT_S * 1000)  # a busy machine is slow, not wrong
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from luthier.records import Example, Message, Preference
-from luthier.similarity import exact_key
+from luthier.records import Example, Preference
+from luthier.similarity import exact_key, prefix_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,18 @@ class Placed:
     where: str
     record: Example | Preference
     prompt_key: str
+    """Equal for two prompts that a reader cannot tell apart."""
+    earlier_keys: tuple[str, ...]
+    """Of the prompts of earlier answers in the conversation, which are trained on too."""
 
     @classmethod
     def of(cls, where: str, record: Example | Preference) -> Placed:
-        """The record at `where`, with the key of its prompt."""
-        return cls(where, record, prompt_key(record.prompt))
+        """The record at `where`, with the keys of its prompts."""
+        prompt = record.prompt
+        keys = prefix_keys(text for message in prompt for text in (message.role, message.content))[::2]
+        is_trained = isinstance(record, Example)
+        earlier = (key for key, message in zip(keys, prompt, strict=False) if message.role == "assistant")
+        return cls(where, record, keys[-1], tuple(earlier) if is_trained else ())
 
 
 class Merged(NamedTuple):
@@ -31,11 +38,6 @@ class Merged(NamedTuple):
     kept: list[Placed]
     merged: list[tuple[Placed, Placed]]
     """(the duplicate, the row that it is a duplicate of)."""
-
-
-def prompt_key(prompt: Iterable[Message]) -> str:
-    """Equal for two prompts that a reader cannot tell apart."""
-    return exact_key(text for message in prompt for text in (message.role, message.content))
 
 
 def merge_duplicates(rows: Sequence[Placed]) -> Merged:

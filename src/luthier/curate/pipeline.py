@@ -32,6 +32,8 @@ Say = Callable[[str], None]
 
 ON_HELD_OUT_PROMPT = "preference on a held-out prompt"
 IN_HELD_OUT_FILE = "preference in a held-out file"
+PROGRESS_ROWS = 100_000
+"""After so many rows of a file it is said how far reading is."""
 NAMES = (*PARTS, "examples", "preferences", "quarantine", "merged", "dropped")
 """The JSONL files of a curated folder."""
 
@@ -106,6 +108,8 @@ def _gather(files: Sequence[Path], config: CurateConfig, books: Books, say: Say)
         before = shapes.total()
         for row, converted in converted_rows(path, columns=config.columns, licence=config.licence):
             shapes[converted.shape] += 1
+            if (shapes.total() - before) % PROGRESS_ROWS == 0:
+                say(f"curate | {path} | {shapes.total() - before:,} rows so far")
             if converted.record is None:
                 assert converted.fault is not None
                 books.quarantined.append((row, converted.fault))
@@ -127,7 +131,7 @@ def _gather(files: Sequence[Path], config: CurateConfig, books: Books, say: Say)
 
 def _check_overlap(learnt: Sequence[Placed], kept_apart: Sequence[Placed]) -> None:
     """DataError when a prompt stands among the rows to learn from and among those kept apart."""
-    places = {row.prompt_key: row.where for row in reversed(learnt)}
+    places = {key: row.where for row in reversed(learnt) for key in (row.prompt_key, *row.earlier_keys)}
     problems = [
         Problem(where=row.where, found=f"the prompt of {places[row.prompt_key]}",
                 expected="a prompt that training never sees",
@@ -169,7 +173,7 @@ def _with_held_out(
 
 
 def _item(row: Placed) -> Item:
-    return Item(row.prompt_key, row.record.links)
+    return Item(row.prompt_key, row.record.links, row.earlier_keys)
 
 
 def _ledger(sets: Sets, books: Books) -> dict[str, Any]:

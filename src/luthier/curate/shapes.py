@@ -72,6 +72,7 @@ def convert(row: RawRow, *, licence: str | None = None) -> Converted:
 
 def _own(row: Row) -> Example:
     """Our own Example, whole or in part: a conversation with targets, choices, grading, cluster ..."""
+    check_not_disliked(row)
     no_tools(row)
     if not isinstance(row.get("grading"), Mapping | None):
         raise BadRow("wrong field", field="grading", found=shown(row["grading"]), expected="an object",
@@ -103,7 +104,7 @@ def _pair(row: Row) -> Example:
 def _preference(row: Row) -> Preference:
     """Two answers to one prompt; the prompt may stand before each answer instead of in a field of its own."""
     no_tools(row)
-    ending = "_messages" if "chosen_messages" in row else ""
+    ending = "_messages" if _has("chosen_messages", "rejected_messages")(row) else ""
     name, other = f"chosen{ending}", f"rejected{ending}"
     chosen, rejected = _side(row.get(name), name), _side(row.get(other), other)
     if _turns(chosen[:-1]) != _turns(rejected[:-1]):
@@ -130,7 +131,9 @@ def _is_own(row: Row) -> bool:
 
 
 def _is_preference(row: Row) -> bool:
-    return row.keys() >= {"chosen", "rejected"} or row.keys() >= {"chosen_messages", "rejected_messages"}
+    # A table of several shapes has all columns in every row, null where they do not apply.
+    pairs = (("chosen", "rejected"), ("chosen_messages", "rejected_messages"))
+    return any(row.keys() >= set(pair) and _has(*pair)(row) for pair in pairs)
 
 
 def _is_pair(row: Row) -> bool:

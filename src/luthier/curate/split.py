@@ -1,8 +1,8 @@
 """Train, dev and held_out, so that no prompt and no link is in two of them.
 
-Rows with one prompt, and rows with a link in common (a document, a conversation, a user), form a group that is never
-parted. Where a group goes is decided by a hash of the seed and of the group alone: adding rows moves no other row. A
-row moves only when new rows link its group to another.
+Rows with one prompt (that of an earlier turn counts, since it is trained on too) and rows with a link in common (a
+document, a conversation, a user) form a group that is never parted. Where a group goes is decided by a hash of the seed
+and of the group alone: adding rows moves no other row. A row moves only when new rows link its group to another.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ class Item(NamedTuple):
     """What a split looks at in a row."""
 
     prompt_key: str
-    links: tuple[str, ...]
+    """Of what the row asks."""
+    links: tuple[str, ...] = ()
+    earlier_keys: tuple[str, ...] = ()
+    """Of what earlier turns of the row ask: training on it trains on these too."""
 
 
 def groups(items: Sequence[Item]) -> list[str]:
@@ -36,9 +39,11 @@ def groups(items: Sequence[Item]) -> list[str]:
             node = parent[node]
         return node
 
+    asked = {item.prompt_key for item in items}
     for item in items:
         # A name that sorts first is the root of its group: "link" before "prompt", then by content.
-        nodes = [f"prompt {item.prompt_key}", *(f"link {link}" for link in item.links)]
+        prompts = (item.prompt_key, *(key for key in item.earlier_keys if key in asked))
+        nodes = [*(f"prompt {key}" for key in prompts), *(f"link {link}" for link in item.links)]
         roots = sorted(root(node) for node in nodes)
         for other in roots[1:]:
             parent[other] = roots[0]
@@ -62,11 +67,12 @@ def assign(names: Iterable[str], *, dev_share: float, held_out_share: float, see
 
 
 def certificate(parts: Mapping[str, Sequence[Item]]) -> dict[str, dict[str, int]]:
-    """How many prompts and how many links are in both of two parts that must be apart, counted anew."""
-    prompts = {name: {item.prompt_key for item in items} for name, items in parts.items()}
+    """For two parts that must be apart: how many prompts of the second the first trains on, and links in both."""
+    asked = {name: {item.prompt_key for item in items} for name, items in parts.items()}
+    trained = {name: asked[name].union(*(item.earlier_keys for item in items)) for name, items in parts.items()}
     links = {name: {link for item in items for link in item.links} for name, items in parts.items()}
     return {
-        "prompts": {f"{a}/{b}": len(prompts[a] & prompts[b]) for a, b in APART},
+        "prompts": {f"{a}/{b}": len(trained[a] & asked[b]) for a, b in APART},
         "links": {f"{a}/{b}": len(links[a] & links[b]) for a, b in APART},
     }
 

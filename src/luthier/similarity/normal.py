@@ -57,9 +57,16 @@ def is_plain(text: str) -> bool:
 
 def exact_key(texts: Iterable[str]) -> str:
     """A hash of the normal forms of some texts in order; equal keys mean equal normal forms, one by one."""
+    return prefix_keys(texts)[-1]
+
+
+def prefix_keys(texts: Iterable[str]) -> list[str]:
+    """The exact key of no text, of the first text, of the first two, and so on to all of them."""
     digest = hashlib.blake2b(digest_size=KEY_BYTES)
+    keys = [digest.hexdigest()]
     for text in texts:
         form = normal_form(text).encode("utf-8", "surrogatepass")
         digest.update(len(form).to_bytes(8, "big"))
         digest.update(form)
-    return digest.hexdigest()
+        keys.append(digest.hexdigest())
+    return keys

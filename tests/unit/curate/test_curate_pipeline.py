@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from luthier.curate import pipeline
 from luthier.curate.config import CurateConfig
 from luthier.curate.pipeline import IN_HELD_OUT_FILE, ON_HELD_OUT_PROMPT, curate
 from luthier.errors import DataError
@@ -176,6 +177,24 @@ def test_a_prompt_in_both_sets_is_an_error_unless_it_is_allowed(tmp_path):
     ledger = curate([data], **options, allow_overlap=True).ledger
     assert ledger["certificate"]["prompts"]["train/held_out"] == 1
     assert ledger["certificate"]["prompts"]["preferences/held_out"] == 1
+
+
+def test_a_held_out_prompt_that_an_earlier_turn_asks_is_an_overlap_too(tmp_path):
+    turns = [{"role": role, "content": text} for role, text in zip(("user", "assistant") * 2, "abcd", strict=True)]
+    data = write(tmp_path / "rows.jsonl", [{"messages": turns}])
+    options = {"out": tmp_path / "out", "config": CurateConfig(), "say": silent}
+    with pytest.raises(DataError, match="1 held-out prompt is among"):
+        curate([data], **options, held_out_files=[write(tmp_path / "test.jsonl", [{"prompt": "a", "completion": "x"}])])
+    # The other way round nothing leaks: an examination asks only the last question.
+    curate([write(tmp_path / "test.jsonl", [{"prompt": "a", "completion": "x"}])], **options, held_out_files=[data])
+
+
+def test_progress_is_told_during_a_long_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "PROGRESS_ROWS", 20)
+    said = []
+    data = write(tmp_path / "rows.jsonl", [pair(k) for k in range(50)])
+    curate([data], out=tmp_path / "out", config=CurateConfig(), say=said.append)
+    assert said[:2] == [f"curate | {data} | {count} rows so far" for count in (20, 40)]
 
 
 def test_strict_is_an_error_after_the_outputs_were_written(tmp_path):

@@ -38,6 +38,7 @@ CONVERSATIONS = [
      [("system", "s"), ("user", "x"), ("assistant", "y"), ("user", "a"), ("assistant", "b")]),
     ("super-ni", {"definition": ["a"], "input": "about", "output": ["b"]}, [("user", "a\n\nabout"), ("assistant", "b")]),
     ("prompt/completion", {"prompt": "a", "completion": "b"}, PAIR),
+    ("prompt/completion", {"prompt": "a", "completion": "b", "messages": None, "chosen": None, "rejected": None}, PAIR),
     ("prompt/completion", {"prompt": [user("a")], "completion": [assistant("b")]}, PAIR),
     ("prompt/completion", {"prompt": "\n\nHuman: x\n\nAssistant: y\n\nHuman: a\n\nAssistant:", "completion": "b"},
      [("user", "x"), ("assistant", "y"), *PAIR]),

@@ -1,0 +1,135 @@
+"""A run that is killed and called again is the run that never was: PITFALL 13, resume is another run.
+
+The killed runs are real processes, ended by SIGKILL after a step that is not a checkpoint, in the middle of an epoch
+that is not the first. Weights, optimiser and every logged value but the timings are compared bit for bit.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from fakes import TinyRun, tiny_examples, tiny_preferences, write_tiny_model
+from luthier.models.load import load_model
+from luthier.records import Grade
+from luthier.train.config import GrpoSettings, LoraSettings, OptimConfig
+from luthier.train.training import TrainingData
+
+NUM_STEPS, SAVE_EVERY, KILLED_AFTER = 20, 5, 13
+
+# Ten rows, three a step, several micro-batches each: steps end epochs, and checkpoints fall within them.
+SHARED = {
+    "batch_rows": 3, "max_steps": NUM_STEPS, "save_every": SAVE_EVERY, "micro_batch_tokens": 60, "eval_every": 4, "seed": 3,
+    "optim": OptimConfig(lr=3e-3, warmup_steps=4, weight_decay=0.01, max_grad_norm=0.5),
+}  # fmt: skip
+RUNS = {
+    "full": {"method": "sft"},
+    "lora": {"method": "sft", "adapter": "lora", "lora": LoraSettings(rank=4, dropout=0.2)},
+    "dpo": {"method": "dpo"},
+    "grpo": {"method": "grpo", "grpo": GrpoSettings(group_size=3, max_new_tokens=6)},
+}
+DATA = TrainingData(examples=tiny_examples(10), dev=tiny_examples(13)[10:], preferences=tiny_preferences(10))
+
+
+def grade_all(examples, completions):
+    """A reward that is a function of the completion alone."""
+    return [
+        Grade(completion_id=c.id, example_id=e.id, grader="even", value=float(sum(c.token_ids) % 2 == 0))
+        for e, c in zip(examples, completions, strict=True)
+    ]
+
+
+def run(name: str, base: Path, folder: Path) -> TinyRun:
+    return TinyRun(load_model(base, device="cpu"), folder, data=DATA, grade_all=grade_all, **SHARED, **RUNS[name])
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from test_resume import KILLED_AFTER, run
+from luthier.runs import Run
+
+log = Run.log
+def log_and_say(self, event, **rest):
+    log(self, event, **rest)
+    if event["step"] == KILLED_AFTER and rest["kind"] == "train":
+        print("now", flush=True)
+        sys.stdin.read()  # until the end comes
+
+Run.log = log_and_say
+run(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+"""
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    """GPT-2's shape, with dropout: the only one of the four that has it in every layer."""
+    return write_tiny_model(tmp_path_factory.mktemp("base") / "gpt2", "gpt2", dropout=0.1)
+
+
+@pytest.fixture(scope="module")
+def killed(base, tmp_path_factory):
+    """Every run, started in a process of its own and killed; they run side by side."""
+    here = Path(__file__).parent
+    folders = {name: tmp_path_factory.mktemp("killed") for name in RUNS}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])}
+    children = {
+        name: subprocess.Popen(
+            [sys.executable, "-c", CHILD, name, str(base), str(folder)], env=environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for name, folder in folders.items()
+    }  # fmt: skip
+    try:
+        for name, child in children.items():
+            assert child.stdout.readline() == "now\n", f"{name}: {child.communicate()[1]}"
+    finally:
+        for child in children.values():
+            child.send_signal(signal.SIGKILL)
+            child.communicate()
+    assert {child.returncode for child in children.values()} == {-signal.SIGKILL}
+    return folders
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_killed_run_resumed_is_the_straight_run_bit_for_bit(name, base, killed, tmp_path):
+    """PITFALL 13: 20 steps straight equal 13, kill -9, and the rest; with dropout, accumulation and several epochs."""
+    folder = killed[name]
+    assert sorted(p.name for p in (folder / "train" / "checkpoints").glob("step-*")) == ["step-00000005", "step-00000010"]
+    assert not (folder / "train" / "model").exists()
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"kind": "train", "step": 14, "train/lo')  # a line that was being written
+
+    resumed, straight = run(name, base, folder), run(name, base, tmp_path)
+    assert f"train | continues after step 10 of {NUM_STEPS}" in resumed.lines
+    assert [e["step"] for e in resumed.events()] == list(range(1, NUM_STEPS + 1))
+    assert resumed.events() == straight.events()
+    assert resumed.events("train_dev") == straight.events("train_dev")
+    assert resumed.trained.digest == straight.trained.digest
+    assert (resumed.trained.first_loss, resumed.trained.last_loss) == (straight.trained.first_loss, straight.trained.last_loss)
+    for part in ("parameters", "optimiser"):
+        place = Path("train", "checkpoints", f"step-{NUM_STEPS:08d}", f"{part}.safetensors")
+        ours, theirs = load_file(folder / place), load_file(tmp_path / place)
+        assert ours.keys() == theirs.keys() and len(ours) > 3
+        assert all(ours[key].equal(theirs[key]) for key in ours)
+    for path in sorted((tmp_path / "train" / "rollouts").glob("*.jsonl")):
+        assert path.read_text() == (folder / "train" / "rollouts" / path.name).read_text()
+    losses = straight.column("train/loss")
+    assert len(set(losses)) > NUM_STEPS // 2  # it did learn something from each step
+
+
+def test_the_straight_run_depends_on_dropout(base, tmp_path):
+    """Otherwise the comparison above would not show that dropout draws the same."""
+    first = run("full", base, tmp_path / "a").column("train/loss")[0]
+    model = load_model(base, device="cpu")
+    for module in model.network.modules():
+        if type(module).__name__ == "Dropout":
+            module.p = 0.0
+    calm = TinyRun(model, tmp_path / "b", data=DATA, **SHARED, **RUNS["full"])
+    assert calm.column("train/loss")[0] != first
