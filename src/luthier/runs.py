@@ -164,10 +164,10 @@ class Run:
         if not path.is_file():
             return
         kept = []
-        for text in path.read_text(encoding="utf-8").splitlines():
+        for text in path.read_text(encoding="utf-8").split("\n"):  # splitlines would cut at U+2028 too
             try:
                 event = json.loads(text)
-            except ValueError:  # the line that was being written when the run was killed
+            except ValueError:  # the line that was being written when the run was killed, or nothing after the last
                 continue
             if event.get("kind") != kind or event.get("step", 0) <= step:
                 kept.append(text + "\n")

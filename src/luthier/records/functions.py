@@ -63,7 +63,14 @@ def load_callable(spec: str, *, where: str) -> Callable[..., Any]:
     assert module_spec is not None and module_spec.loader is not None
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[module_name] = module
-    module_spec.loader.exec_module(module)
+    try:
+        module_spec.loader.exec_module(module)
+    except Exception as error:  # the user's program: whatever it raises is about the file
+        raise ConfigError(
+            "a function of yours could not be loaded",
+            [Problem(where=where, found=f"{type(error).__name__} in {path}: {error}",
+                     expected="a file that can be imported", fix=f"run `python {path}` to see where")],
+        ) from error  # fmt: skip
     function = getattr(module, name, None)
     if not callable(function):
         raise ConfigError(

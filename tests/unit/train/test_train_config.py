@@ -73,6 +73,8 @@ def reward(run):
 
 
 LONG = {**SFT, "max_length": 24}
+# Long enough that some draws stop by themselves: among answers of one length the normalisations agree.
+LONG_DRAWS = {**GRPO, "grpo": {**GRPO["grpo"], "max_new_tokens": 60}}
 CASES = {
     "method": (SFT, "pretrain", tokens),
     "adapter": (SFT, "lora", trainable),
@@ -100,7 +102,7 @@ CASES = {
     "grpo.max_new_tokens": (GRPO, 4, draws),
     "grpo.temperature": (GRPO, 0.3, draws),
     "grpo.top_p": (GRPO, 0.2, draws),
-    "grpo.normalise": (GRPO, "constant", gradients),
+    "grpo.normalise": (LONG_DRAWS, "constant", gradients),
     "save_every": (SFT, 4, saved),
     "eval_every": (SFT, 2, measured),
     "seed": (SFT, 1, losses),
