@@ -87,7 +87,7 @@ def test_thumbs_and_an_edit_in_a_browser_become_a_training_pair_and_a_judged_ver
     model = load_model(first_version(recipe, run))
     with (
         Store.open(recipe.improve.store) as store,
-        running(engine_for(model, "tuned"), store=store) as server,
+        running({"tuned": engine_for(model, "tuned")}, store=store) as server,
     ):
         give_feedback_in_a_browser(server.url)
         store.flush()

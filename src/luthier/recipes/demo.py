@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.config import read_toml, validate
@@ -40,10 +41,11 @@ def main(out: Path, *, echo: Callable[[str], None], step_echo: Callable[[str], N
     """Run the loop in the folder `out`; exit status 0 whatever the gate says."""
     started = time.monotonic()
     recipe = demo_recipe(out)
-    run = Run.open(out, recipe, echo=echo, step_echo=step_echo)
-    outcome = tune(recipe, run)
+    stages = _StageLines(echo, passing=step_echo)
+    outcome = tune(recipe, Run.open(out, recipe, echo=stages, step_echo=step_echo))
+    stages.finish()
     write_run_report(
-        outcome, run, title="Luthier on its practice world", kpi=recipe.gate.kpi,
+        outcome, out, title="Luthier on its practice world", kpi=recipe.gate.kpi,
         intro="A small closed world: messy files curated, a base of 2.8 million parameters tuned and preferred, "
         "and what that changed, measured on phrasings and on tasks that it was never trained on.",
     )  # fmt: skip
@@ -53,6 +55,30 @@ def main(out: Path, *, echo: Callable[[str], None], step_echo: Callable[[str], N
     for line in closing_lines(outcome, out, recipe.gate.kpi, seconds):
         echo(line)
     return 0
+
+
+@dataclass(slots=True)
+class _StageLines:
+    """One line for each stage: the last that it said, or its account of the rows; what passes goes to a terminal."""
+
+    echo: Callable[[str], None]
+    passing: Callable[[str], None] | None
+    kept: str = ""
+
+    def __call__(self, line: str) -> None:
+        if self.kept and line.partition(" | ")[0] != self.kept.partition(" | ")[0]:
+            self.finish()
+        if not (self.kept.startswith("curate | read ") and line.startswith("curate")):
+            self.kept = line
+        if self.passing is not None:
+            self.passing(line)
+
+    def finish(self) -> None:
+        """Show the line of the stage that has ended."""
+        if self.passing is not None:
+            self.passing("")
+        self.echo(self.kept)
+        self.kept = ""
 
 
 def closing_lines(outcome: Outcome, out: Path, kpi: str, seconds: float) -> list[str]:

@@ -14,6 +14,7 @@ from luthier.curate.config import DataConfig
 from luthier.improve.candidates import Collected
 from luthier.improve.cycle import CycleResult, Decision, Steps, Trained, improve
 from luthier.recipes import stages
+from luthier.recipes.examining import Examination, examined
 from luthier.recipes.tune import TuneRecipe
 from luthier.records import Example, read_records, write_records
 from luthier.runs import Run
@@ -100,10 +101,8 @@ def _evaluate(recipe: TuneRecipe, run: Run) -> Callable[[Path, Sequence[Example]
         own = list(read_records(run.folder / "curate" / "held_out.jsonl", Example))
         suite = folder.parent / "holdout-suite.jsonl"
         write_records(suite, [*items, *own])
-        places = stages.examined(
-            run, folder.name, {"holdout": suite}, recipe.evaluate, model=model, settings=recipe.model, folder=folder
-        )
-        return places["holdout"]
+        examination = Examination(suites={"holdout": suite}, config=recipe.evaluate, settings=recipe.model)
+        return examined(run, folder.name, examination, model=model, folder=folder)["holdout"]
 
     return evaluate
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luthier.evaluate.evaluation import Evaluation, read_evaluation
 from luthier.reports import Interval, Line, Page, Sample, Tone, interval_plot, line_plot
-from luthier.runs import Run
 from luthier.stats.intervals import paired_interval
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class Forgetting(NamedTuple):
     """Nats a token against the base, paired by document, with its interval; "" for the base itself."""
 
 
-def write_run_report(outcome: Outcome, run: Run, *, title: str, kpi: str, intro: str = "") -> None:
+def write_run_report(outcome: Outcome, folder: Path, *, title: str, kpi: str, intro: str = "") -> None:
     """Write the page to `outcome.report`."""
     read = {name: {suite: read_evaluation(path) for suite, path in places.items()}
             for name, places in outcome.evaluations.items()}  # fmt: skip
@@ -40,16 +39,16 @@ def write_run_report(outcome: Outcome, run: Run, *, title: str, kpi: str, intro:
     word = verdict.answer[0].upper() + verdict.answer[1:]
     page.verdict(word, f"{verdict.reasons[0]}. The model that stands: {outcome.standing}.", TONES[verdict.answer])
     _scores(page, outcome, read, kpi)
-    _losses(page, run.folder)
+    _losses(page, folder)
     _clusters(page, read, kpi)
-    _ledger(page, run.folder)
+    _ledger(page, folder)
     _forgetting(page, outcome)
     _samples(page, read, kpi)
     page.heading("How to do it again, and how to go on")
     page.facts({
-        "run": str(run.folder), "manifest": str(run.folder / "manifest.json"),
+        "run": str(folder), "manifest": str(folder / "manifest.json"),
         "again": "the same command; finished stages are reused",
-        "chat": f"luthier serve --model {run.folder}",
+        "chat": f"luthier serve --model {folder}",
     })  # fmt: skip
     page.write(outcome.report)
 
@@ -141,7 +140,7 @@ def _losses(page: Page, folder: Path) -> None:
 def _clusters(page: Page, read: Mapping[str, Mapping[str, Evaluation]], kpi: str) -> None:
     for suite in read["base"]:
         parts = {name: by_suite[suite].summary.get("tasks", {}) for name, by_suite in read.items()}
-        tasks = sorted({task for found in parts.values() for task in found.get(kpi, found)})
+        tasks = sorted({task for found in parts.values() for task in found})
         rows = []
         for task in tasks:
             row: list[object] = [task]

@@ -12,6 +12,7 @@ from luthier.errors import ConfigError, ModelError, Problem
 from luthier.evaluate.config import EvaluateConfig
 from luthier.models.folders import digest, resolve
 from luthier.recipes import stages
+from luthier.recipes.examining import few_shots
 from luthier.recipes.tune import TuneRecipe
 from luthier.records import Example, read_records
 from luthier.runs import Run, write_json
@@ -91,7 +92,7 @@ def _opener(evaluate: EvaluateConfig, train: list[Example]) -> Callable[[Path], 
 
     def open_model(path: Path) -> OpenedModel:
         model = load_model(path)
-        protocol = plain_protocol(model, stages.few_shots(train, evaluate, model.max_length))
+        protocol = plain_protocol(model, few_shots(train, evaluate, model.max_length))
         return OpenedModel(
             score=scorer(model, protocol=protocol),
             generate=generator(model, protocol=protocol, batch_rows=evaluate.batch_rows),

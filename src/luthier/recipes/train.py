@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from luthier.curate.duplicates import prompt_key
+from luthier.curate.duplicates import Placed
 from luthier.curate.rows import read_examples
 from luthier.errors import DataError, Problem
 from luthier.recipes import stages
@@ -62,8 +62,8 @@ def _rows(recipe: TuneRecipe, run: Run) -> stages.Material:
 
 
 def _refuse_overlap(recipe: TuneRecipe, examples: tuple[Example, ...]) -> None:
-    held = {prompt_key(e.prompt): e.source for e in read_examples(list(recipe.data.held_out)).examples}
-    shared = [(e.source, held[h]) for e in examples if (h := prompt_key(e.prompt)) in held]
+    held = {_key(e): e.source for e in read_examples(list(recipe.data.held_out)).examples}
+    shared = [(e.source, held[_key(e)]) for e in examples if _key(e) in held]
     if shared:
         raise DataError(
             f"{len(shared):,} prompts are both trained on and held out",
@@ -73,3 +73,7 @@ def _refuse_overlap(recipe: TuneRecipe, examples: tuple[Example, ...]) -> None:
         )  # fmt: skip
 
 
+
+
+def _key(example: Example) -> str:
+    return Placed.of(example.source, example).prompt_key

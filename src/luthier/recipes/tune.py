@@ -20,6 +20,7 @@ from luthier.errors import ConfigError, Problem
 from luthier.evaluate.config import EvaluateConfig, GateConfig
 from luthier.improve.config import ImproveConfig
 from luthier.recipes import stages
+from luthier.recipes.examining import Examination, base_examined, examined
 from luthier.runs import Run, write_json
 from luthier.select.config import SelectConfig
 from luthier.serve.config import ServeConfig
@@ -98,13 +99,11 @@ def tune(recipe: TuneRecipe, run: Run) -> Outcome:
             material=stages.curated_material(rows, recipe.prefer),
         )  # fmt: skip
     suites = _suites(recipe, run, rows)
+    examination = Examination(suites=suites, config=recipe.evaluate, settings=settings)
     evaluations = {
-        "base": stages.base_examined(
-            run, suites, recipe.evaluate, model=base, settings=settings, rows=rows, kpi=recipe.gate.kpi
-        ),
-        **{name: stages.examined(run, name, suites, recipe.evaluate, model=model, settings=settings)
-           for name, model in models.items()},
-    }  # fmt: skip
+        "base": base_examined(run, examination, model=base, rows=rows, kpi=recipe.gate.kpi),
+        **{name: examined(run, name, examination, model=model) for name, model in models.items()},
+    }
     outcome = _decided(recipe, run, models, evaluations)
     _register(recipe, run, rows, outcome)
     run.finish()
@@ -136,7 +135,7 @@ def _decided(
         standing=standing, model=model, report=run.folder / "report.html",
     )  # fmt: skip
     write_json(run.folder / "gate.json", verdict.to_json())
-    write_run_report(outcome, run, title=f"Run {run.folder.name}", kpi=recipe.gate.kpi)
+    write_run_report(outcome, run.folder, title=f"Run {run.folder.name}", kpi=recipe.gate.kpi)
     return outcome
 
 
