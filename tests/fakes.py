@@ -167,7 +167,7 @@ def write_tiny_model(folder: Path, shape: str = "llama", *, positions: int = 256
 
 def tiny_examples(number: int = 16, *, turns: int = 1) -> list[Example]:
     """Conversations whose answers differ much in length: from one word to the whole refrain, seeded by their number."""
-    refrain = "the blue lamp costs twelve coins and left the house on monday".split()
+    refrain = ["the", "blue", "lamp", "costs", "twelve", "coins", "and", "left", "the", "house", "on", "monday"]
     rows = []
     for n in range(number):
         messages = []

@@ -57,12 +57,18 @@ def functions() -> Iterator[Function]:
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             given = node.args
-            names = [a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs) if a.arg not in ("self", "cls")]
+            names = [
+                a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs) if a.arg not in ("self", "cls")
+            ]
             docstring = node.body[0] if ast.get_docstring(node) is not None else None
             spent = docstring.end_lineno - docstring.lineno + 1 if docstring is not None and docstring.end_lineno else 0
             yields = any(isinstance(inner, ast.Yield) for inner in ast.walk(node))
             yield Function(
-                f"{path}:{node.lineno}", node.name, (node.end_lineno or node.lineno) - node.lineno + 1 - spent, len(names), yields
+                f"{path}:{node.lineno}",
+                node.name,
+                (node.end_lineno or node.lineno) - node.lineno + 1 - spent,
+                len(names),
+                yields,
             )
 
 
@@ -115,12 +121,21 @@ def main() -> None:
     found = list(functions())
     long = sorted((f for f in found if f.lines > AIM_FUNCTION), key=lambda f: -f.lines)
     limit = {True: ALARM_LOOP, False: ALARM_FUNCTION}
-    tell(f"functions over {AIM_FUNCTION} lines of code", [Row(f"{f.lines} {f.place} {f.name}", f.lines > limit[f.is_loop]) for f in long])
+    tell(
+        f"functions over {AIM_FUNCTION} lines of code",
+        [Row(f"{f.lines} {f.place} {f.name}", f.lines > limit[f.is_loop]) for f in long],
+    )
     wide = sorted((f for f in found if f.num_arguments > AIM_ARGUMENTS), key=lambda f: -f.num_arguments)
-    tell(f"functions with over {AIM_ARGUMENTS} arguments", [Row(f"{f.num_arguments} {f.place} {f.name}", f.num_arguments > ALARM_ARGUMENTS) for f in wide])
+    tell(
+        f"functions with over {AIM_ARGUMENTS} arguments",
+        [Row(f"{f.num_arguments} {f.place} {f.name}", f.num_arguments > ALARM_ARGUMENTS) for f in wide],
+    )
     tell("classes of ours that inherit from ours", own_children())
     shown = sorted(((n, path) for path, n in public_names()), reverse=True)
-    tell(f"packages with over {AIM_PUBLIC} public names", [Row(f"{n} {path}", n > ALARM_PUBLIC) for n, path in shown if n > AIM_PUBLIC])
+    tell(
+        f"packages with over {AIM_PUBLIC} public names",
+        [Row(f"{n} {path}", n > ALARM_PUBLIC) for n, path in shown if n > AIM_PUBLIC],
+    )
     seconds = seconds_of_help()
     mark = "past the alarm" if seconds > ALARM_HELP_S else "over the aim" if seconds > AIM_HELP_S else "within the aim"
     print(f"luthier --help: {seconds:.2f} s, {mark}")

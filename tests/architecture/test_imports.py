@@ -30,7 +30,7 @@ FILES = sorted(path for path in SRC.rglob("*.py") if path != SRC / "__init__.py"
 
 
 def part_of(path: Path) -> str:
-    """"train" for src/luthier/train/sft.py, "runs" for src/luthier/runs.py."""
+    """ "train" for src/luthier/train/sft.py, "runs" for src/luthier/runs.py."""
     return path.relative_to(SRC).parts[0].removesuffix(".py")
 
 
@@ -80,7 +80,13 @@ def test_imports_only_go_down(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SRC).as_posix())
 def test_torch_is_named_only_where_weights_are_touched(path):
     if part_of(path) not in MAY_USE_TORCH:
-        named = {module.split(".")[0] for module, _ in imports_of(path)} & {"torch", "transformers", "peft", "safetensors", "tokenizers"}
+        named = {module.split(".")[0] for module, _ in imports_of(path)} & {
+            "torch",
+            "transformers",
+            "peft",
+            "safetensors",
+            "tokenizers",
+        }
         assert not named, f"{path}: {part_of(path)} may not import {named}; take a callable"
 
 
@@ -92,7 +98,11 @@ def test_a_torch_package_begins_with_its_docstring_alone(part):
 
 def test_no_torch_comes_with_configs_the_command_line_or_the_torch_free_parts():
     """In a fresh process, one module after another: the first that brings torch in is named."""
-    modules = [module_of(path) for path in FILES if part_of(path) not in MAY_USE_TORCH or path.name in ("config.py", "folders.py")]
+    modules = [
+        module_of(path)
+        for path in FILES
+        if part_of(path) not in MAY_USE_TORCH or path.name in ("config.py", "folders.py")
+    ]
     modules = [name for name in modules if ".migrations.env" not in name]  # alembic runs this one; it is no module
     assert {"luthier.cli", "luthier.train.config", "luthier.recipes.tune"} <= set(modules)
     code = "import importlib, sys\nfor name in sys.argv[1:]:\n importlib.import_module(name)\n assert 'torch' not in sys.modules, name"
@@ -105,7 +115,9 @@ def public_names(package: str) -> tuple[str, ...] | None:
     return tuple(names) if names is not None else None
 
 
-PACKAGES = sorted(module_of(path) for path in FILES if path.name == "__init__.py" and part_of(path) not in MAY_USE_TORCH)
+PACKAGES = sorted(
+    module_of(path) for path in FILES if path.name == "__init__.py" and part_of(path) not in MAY_USE_TORCH
+)
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -24,7 +24,7 @@ def luthier(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 @pytest.mark.parametrize(
     ("broken", "place", "words"),
     [
-        ('{"prompt": "a", "completion": ', ":2", "JSON"),
+        ('{"prompt": "a", "completion": ', ":2", "cut off"),
         ('{"messages": [{"role": "user", "content": "a"}, {"role": "asistant", "content": "b"}]}', ":2", "asistant"),
         ('{"prompt": "a", "completion": null}', ":2", "completion"),
         ('{"prompt": "a", "completion": ""}', ":2", "completion"),

@@ -50,20 +50,26 @@ def run(name: str, base: Path, folder: Path) -> TinyRun:
 
 
 CHILD = """
-import sys
+import os, sys
 from pathlib import Path
-from test_resume import KILLED_AFTER, run
+from test_resume import KILLED_AFTER, RUNS, run
 from luthier.runs import Run
 
 log = Run.log
-def log_and_say(self, event, **rest):
+def log_and_wait(self, event, **rest):
     log(self, event, **rest)
     if event["step"] == KILLED_AFTER and rest["kind"] == "train":
-        print("now", flush=True)
+        print("reached", os.getpid(), flush=True)
         sys.stdin.read()  # until the end comes
 
-Run.log = log_and_say
-run(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+def train(name):
+    Run.log = log_and_wait
+    run(name, Path(sys.argv[1]), Path(sys.argv[2], name))
+    os._exit(0)
+
+children = [os.fork() or train(name) for name in RUNS]  # torch is imported once
+for child in children:
+    print("ended", os.waitpid(child, 0)[1], flush=True)
 """
 
 
@@ -74,34 +80,42 @@ def base(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def killed(base, tmp_path_factory):
-    """Every run, started in a process of its own and killed; they run side by side."""
+def killed(base, tmp_path_factory) -> Path:
+    """Every run, in a process of its own that was killed after its 13th step; a folder of run folders."""
+    folder = tmp_path_factory.mktemp("killed")
     here = Path(__file__).parent
-    folders = {name: tmp_path_factory.mktemp("killed") for name in RUNS}
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])}
-    children = {
-        name: subprocess.Popen(
-            [sys.executable, "-c", CHILD, name, str(base), str(folder)], env=environment, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )
-        for name, folder in folders.items()
-    }  # fmt: skip
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")]),
+    }
+    parent = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(base), str(folder)], env=environment, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
     try:
-        for name, child in children.items():
-            assert child.stdout.readline() == "now\n", f"{name}: {child.communicate()[1]}"
+        pids = []
+        for _ in RUNS:
+            what, _, pid = parent.stdout.readline().partition(" ")
+            assert what == "reached", f"a run ended by itself: {parent.communicate()[1]}"
+            pids.append(int(pid))
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        ends = [parent.stdout.readline() for _ in RUNS]
     finally:
-        for child in children.values():
-            child.send_signal(signal.SIGKILL)
-            child.communicate()
-    assert {child.returncode for child in children.values()} == {-signal.SIGKILL}
-    return folders
+        parent.kill()
+        parent.communicate()
+    assert ends == [f"ended {signal.SIGKILL.value}\n"] * len(RUNS)
+    return folder
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_a_killed_run_resumed_is_the_straight_run_bit_for_bit(name, base, killed, tmp_path):
     """PITFALL 13: 20 steps straight equal 13, kill -9, and the rest; with dropout, accumulation and several epochs."""
-    folder = killed[name]
-    assert sorted(p.name for p in (folder / "train" / "checkpoints").glob("step-*")) == ["step-00000005", "step-00000010"]
+    folder = killed / name
+    assert sorted(p.name for p in (folder / "train" / "checkpoints").glob("step-*")) == [
+        "step-00000005",
+        "step-00000010",
+    ]
     assert not (folder / "train" / "model").exists()
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"kind": "train", "step": 14, "train/lo')  # a line that was being written
@@ -112,7 +126,10 @@ def test_a_killed_run_resumed_is_the_straight_run_bit_for_bit(name, base, killed
     assert resumed.events() == straight.events()
     assert resumed.events("train_dev") == straight.events("train_dev")
     assert resumed.trained.digest == straight.trained.digest
-    assert (resumed.trained.first_loss, resumed.trained.last_loss) == (straight.trained.first_loss, straight.trained.last_loss)
+    assert (resumed.trained.first_loss, resumed.trained.last_loss) == (
+        straight.trained.first_loss,
+        straight.trained.last_loss,
+    )
     for part in ("parameters", "optimiser"):
         place = Path("train", "checkpoints", f"step-{NUM_STEPS:08d}", f"{part}.safetensors")
         ours, theirs = load_file(folder / place), load_file(tmp_path / place)

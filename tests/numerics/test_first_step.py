@@ -17,7 +17,9 @@ from luthier.train.sft import mean_nll, sft
 def first_loss(model, rows, **options) -> float:
     config = TrainConfig(batch_rows=len(rows), max_steps=1, optim=OptimConfig(lr=1e-9), **options)
     work = sft(model.network, rows, config)
-    return next(steps(model.network, work, optimiser=make_optimiser(model.network, config.optim), config=config.optim, seed=0)).loss
+    return next(
+        steps(model.network, work, optimiser=make_optimiser(model.network, config.optim), config=config.optim, seed=0)
+    ).loss
 
 
 def plain_loss(folder, examples, template) -> float:
@@ -79,7 +81,9 @@ def test_pre_training_predicts_every_token_once(load_tiny):
     for number, ids in enumerate(whole):
         pieces = [row.token_ids for row in fit.rows if row.example_id == f"document {number}"]
         assert [*pieces[0], *(t for piece in pieces[1:] for t in piece[1:])] == ids
-    assert first_loss(model, fit.rows) == pytest.approx(plain_loss_of_rows(model.folder, [_all_but_first(r) for r in fit.rows]), abs=1e-5)
+    assert first_loss(model, fit.rows) == pytest.approx(
+        plain_loss_of_rows(model.folder, [_all_but_first(r) for r in fit.rows]), abs=1e-5
+    )
 
 
 def _all_but_first(row):

@@ -94,7 +94,10 @@ def test_loss_and_gradients_do_not_depend_on_the_micro_batch_split(network, rows
 
 def test_the_mean_of_means_that_this_forbids_is_another_number(network, rows):
     """PITFALL 1: with these rows the fault would show, so the test above can fail."""
-    sums = [(float(batch_nll(network, collate(rows, piece)).detach()), sum(rows[i].weight for i in piece)) for piece in splits(16)["16x1"]]
+    sums = [
+        (float(batch_nll(network, collate(rows, piece)).detach()), sum(rows[i].weight for i in piece))
+        for piece in splits(16)["16x1"]
+    ]
     right = sum(s for s, _ in sums) / sum(n for _, n in sums)
     wrong = sum(s / n for s, n in sums) / len(sums)
     assert abs(right - wrong) > 1e-3
@@ -125,7 +128,9 @@ def test_a_whole_run_does_not_depend_on_micro_batch_tokens(tiny, shape, rows):
         network = tiny_network(shape, seed=1)
         config = TrainConfig(batch_rows=5, max_steps=5, micro_batch_tokens=tokens, optim=OptimConfig(lr=1e-3))
         optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, eps=1e-3)
-        losses = [s.loss for s in steps(network, sft(network, rows, config), optimiser=optimiser, config=config.optim, seed=0)]
+        losses = [
+            s.loss for s in steps(network, sft(network, rows, config), optimiser=optimiser, config=config.optim, seed=0)
+        ]
         ends.append((losses, [p.detach().clone() for p in network.parameters()]))
     for losses, parameters in ends[1:]:
         assert losses == pytest.approx(ends[0][0], rel=1e-5)
@@ -139,7 +144,9 @@ def test_a_step_without_a_trained_token_is_counted_and_skipped(tiny_model):
     before = [p.detach().clone() for p in network.parameters()]
     row = rows_of(tiny_examples(1), tiny_model.renderer, max_length=200, overlong="drop").rows[0]
     silent = collate([type(row)(row.example_id, row.token_ids, (0.0,) * len(row.weights))], [0])
-    work = Work(2, lambda step: StepWork([silent] if step == 1 else [], 0.0), lambda b: PieceLoss(batch_nll(network, b)))
+    work = Work(
+        2, lambda step: StepWork([silent] if step == 1 else [], 0.0), lambda b: PieceLoss(batch_nll(network, b))
+    )
     optimiser = torch.optim.AdamW(network.parameters(), lr=1.0, weight_decay=0.5)
     done = list(steps(network, work, optimiser=optimiser, config=FROZEN, seed=0))
     assert [(s.index, s.loss, s.trained_tokens, s.grad_norm) for s in done] == [(1, 0.0, 0, 0.0), (2, 0.0, 0, 0.0)]

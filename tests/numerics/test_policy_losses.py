@@ -72,7 +72,9 @@ def test_dpo_is_its_closed_form(micro_batch_tokens):
     rows = [row(n, length) for n, length in enumerate(LENGTHS)]
     network, start = Table(num_rows=6, width=30), Table(num_rows=6, width=30, seed=1)
     beta = 0.3
-    config = TrainConfig(method="dpo", batch_rows=3, max_steps=1, micro_batch_tokens=micro_batch_tokens, dpo=DpoSettings(beta=beta))
+    config = TrainConfig(
+        method="dpo", batch_rows=3, max_steps=1, micro_batch_tokens=micro_batch_tokens, dpo=DpoSettings(beta=beta)
+    )
     reference = torch.stack([answer_logprob(start, r).detach() for r in rows])
     kept = reference_logprobs(start, rows, micro_batch_tokens=40)
     assert kept.tolist() == pytest.approx(reference.tolist(), rel=1e-6)
@@ -111,7 +113,9 @@ def test_dpo_does_not_depend_on_what_pads_a_pair():
     network = Table(num_rows=6, width=30)
     config = TrainConfig(method="dpo", batch_rows=3, max_steps=1)
     _, together, _ = step_gradient(network, dpo(network, rows, torch.zeros(6), config))
-    _, alone, _ = step_gradient(network, dpo(network, rows[4:], torch.zeros(2), config.model_copy(update={"batch_rows": 1})))
+    _, alone, _ = step_gradient(
+        network, dpo(network, rows[4:], torch.zeros(2), config.model_copy(update={"batch_rows": 1}))
+    )
     assert torch.allclose(together[4:] * 3, alone[4:], rtol=1e-12, atol=0)
 
 
@@ -143,7 +147,9 @@ def rollout(monkeypatch, network, settings, *, shift=0.0, values=REWARDS, max_le
         for example in examples:
             for g in range(4):
                 r = drawn[4 * int(example.prompt[0].content) + g]
-                logits = torch.stack([network.logits.detach()[r.token_ids[PROMPT], t - 1] for t in range(PROMPT, len(r.token_ids))])
+                logits = torch.stack(
+                    [network.logits.detach()[r.token_ids[PROMPT], t - 1] for t in range(PROMPT, len(r.token_ids))]
+                )
                 ids = torch.tensor(r.token_ids[PROMPT:])
                 table = next_token_logprobs(logits, temperature=settings.temperature, top_p=settings.top_p)
                 logprobs = table.gather(-1, ids.unsqueeze(-1)).squeeze(-1).double()
@@ -164,7 +170,9 @@ def rollout(monkeypatch, network, settings, *, shift=0.0, values=REWARDS, max_le
 
     kept = []
     monkeypatch.setattr(rl, "generator", lambda model: generate)
-    model = SimpleNamespace(network=network, renderer=SimpleNamespace(prompt=lambda _: list(range(10, 10 + PROMPT))), max_length=max_length)
+    model = SimpleNamespace(
+        network=network, renderer=SimpleNamespace(prompt=lambda _: list(range(10, 10 + PROMPT))), max_length=max_length
+    )
     config = TrainConfig(method="grpo", batch_rows=2, max_steps=1, micro_batch_tokens=200, grpo=settings)
     work = rl.grpo(model, examples, grade_all, config, on_rollout=lambda step, c, g: kept.append((step, c, g)))
     return work, drawn, kept
@@ -191,7 +199,9 @@ def test_tokens_of_short_and_long_answers_pull_alike(monkeypatch):
     _, gradient, _ = step_gradient(network, work)
     total = sum(sum(sizes) for sizes in SIZES)
     for number, advantage in ((0, 0.5), (1, 0.5), (2, -0.5), (3, -0.5)):
-        assert pull(gradient, network, drawn[number]) == pytest.approx([-advantage / total] * SIZES[0][number], rel=1e-4)
+        assert pull(gradient, network, drawn[number]) == pytest.approx(
+            [-advantage / total] * SIZES[0][number], rel=1e-4
+        )
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.3])
@@ -216,7 +226,9 @@ def test_each_variant_is_its_papers_formula(monkeypatch, normalise, shift):
                 clipped += bool(abs(float(ratio.detach()) - 1) > 0.2)
             if normalise == "token":  # DAPO (arXiv:2503.14476), equation 8: one over all tokens of the step
                 objective = objective + answer / sum(sum(sizes) for sizes in SIZES)
-            elif normalise == "sequence":  # GRPO (arXiv:2402.03300), equation 3: the mean over answers of their own means
+            elif (
+                normalise == "sequence"
+            ):  # GRPO (arXiv:2402.03300), equation 3: the mean over answers of their own means
                 objective = objective + answer / SIZES[p][g] / 8
             else:  # Dr. GRPO (arXiv:2503.20783): the mean over answers of sums over a constant
                 objective = objective + answer / MOST / 8

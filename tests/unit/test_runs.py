@@ -105,7 +105,13 @@ def test_a_stage_that_never_finished_is_not_done(run, source):
 
 @pytest.mark.parametrize(
     ("what", "changed"),
-    [("bytes", ["inputs.rows"]), ("text input", ["inputs.base"]), ("option", ["options.lr"]), ("owner", None), ("library", ["libraries.torch"])],
+    [
+        ("bytes", ["inputs.rows"]),
+        ("text input", ["inputs.base"]),
+        ("option", ["options.lr"]),
+        ("owner", None),
+        ("library", ["libraries.torch"]),
+    ],
 )
 def test_whatever_a_result_depends_on_makes_it_stale(run, source, monkeypatch, what, changed):
     """PITFALL 26: bytes, options, source files and library versions, each by itself, and it is named."""

@@ -54,5 +54,3 @@ def save_model(model: Model, folder: Path) -> None:
     for stray in folder.glob("README.md"):
         stray.unlink()  # peft's empty model card says nothing about this model
     model.tokenizer.save_pretrained(folder)
-
-

@@ -24,6 +24,7 @@ transformers.logging.disable_progress_bar()
 # The library states on every load of an adapter what the manifest states better.
 logging.getLogger("peft").setLevel(logging.ERROR)
 
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A network with its tokenizer and renderer, ready on a device."""
@@ -169,5 +170,3 @@ def _max_length(config: Any, tokenizer: Any) -> int:
     positions = getattr(text_config, "max_position_embeddings", None) or getattr(text_config, "n_positions", None)
     limits = [int(n) for n in (positions, tokenizer.model_max_length) if n and n < 1e9]
     return min(limits) if limits else 1 << 20
-
-

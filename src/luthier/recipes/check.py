@@ -34,8 +34,6 @@ class Proof:
 
 def main(recipe: TuneRecipe, *, say: Callable[[str], None]) -> tuple[Proof, ...]:
     """Prove what can be proved before training; every proof is tried, whatever the others come to."""
-    import torch
-
     from luthier.curate.rows import read_examples
     from luthier.models.load import load_model
     from luthier.train.batch import rows_of
@@ -48,7 +46,6 @@ def main(recipe: TuneRecipe, *, say: Callable[[str], None]) -> tuple[Proof, ...]
     )
     for notice in model.notices:
         say(f"check | {notice}")
-    torch.manual_seed(recipe.train.seed)
     examples = [e for e in found.examples if e.messages and e.messages[-1].role == "assistant"][:MOST_ROWS]
     length = min(recipe.train.max_length, model.max_length)
     everything = rows_of(examples, model.renderer, max_length=length, overlong=recipe.train.overlong)
@@ -140,10 +137,11 @@ def _served_prompt_is_trained_prompt(model: Any, examples: Sequence[Example]) ->
 
 
 def _cuts_are_counted(fit: Any) -> Proof:
+    left_out = fit.ledger["dropped"] + fit.ledger["nothing trained"]
     counts = ", ".join(f"{name} {n}" for name, n in fit.ledger.items())
     return Proof(
-        name="no answer loses its end to the length limit, and no row trains nothing",
-        passed=not fit.ledger.get("answer cut") and not fit.ledger.get("nothing trained"),
+        name="no answer loses its end to the length limit, and at most a tenth of the rows is left out",
+        passed=not fit.ledger["answer cut"] and 10 * left_out <= sum(fit.ledger.values()),
         number=f"{counts}; {fit.tokens_off:,} tokens cut off",
     )
 
@@ -169,19 +167,11 @@ def _no_shared_prompts(recipe: TuneRecipe) -> Proof:
 
 def _loss_is_that_of_transformers(model: Any, rows: Sequence[Any]) -> Proof:
     """Sum of losses over the rows, against transformers' own forward pass over each row alone."""
-    import torch
-
+    from luthier.train.proofs import plain_loss
     from luthier.train.sft import mean_nll
 
     ours = mean_nll(model.network, rows, micro_batch_tokens=4096)
-    total = 0.0
-    with torch.no_grad():
-        for row in rows:
-            ids = torch.tensor([row.token_ids])
-            logits = model.network(input_ids=ids).logits[0, :-1].double()
-            nll = torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="none")
-            total += float((nll * torch.tensor(row.weights[1:], dtype=torch.float64)).sum())
-    theirs = total / sum(row.weight for row in rows)
+    theirs = plain_loss(model.network, rows)
     return Proof(
         name="the loss is that of transformers over each row alone",
         passed=abs(ours - theirs) <= TOLERANCE * max(1.0, abs(theirs)),
@@ -191,8 +181,9 @@ def _loss_is_that_of_transformers(model: Any, rows: Sequence[Any]) -> Proof:
 
 def _split_changes_nothing(model: Any, rows: Sequence[Any]) -> Proof:
     """Gradients of one batch against those of one row at a time."""
-    whole, single = (_gradient(model.network, rows, size) for size in (1 << 20, 1))
-    gap = float((whole - single).norm() / whole.norm().clamp(min=1e-12))
+    from luthier.train.proofs import split_gap
+
+    gap = split_gap(model.network, rows)
     return Proof(
         name="the split into micro-batches changes no gradient",
         passed=gap <= 1e-4,
@@ -202,40 +193,11 @@ def _split_changes_nothing(model: Any, rows: Sequence[Any]) -> Proof:
 
 def _rows_do_not_meet(model: Any, rows: Sequence[Any]) -> Proof:
     """Changing every token of one row leaves the loss of its neighbour as it was, bit for bit."""
-    from dataclasses import replace
+    from luthier.train.proofs import beside_a_neighbour
 
-    import torch
-
-    from luthier.train.batch import collate
-    from luthier.train.preference import answer_logprobs
-
-    first, other = rows[0], rows[-1]
-    changed = replace(other, token_ids=tuple((t + 1) % len(model.tokenizer) for t in other.token_ids))
-    with torch.no_grad():
-        model.network.eval()
-        before, after = (
-            float(answer_logprobs(model.network, collate([first, b], [0, 1]))[0]) for b in (other, changed)
-        )
+    before, after = beside_a_neighbour(model.network, rows[0], rows[-1], vocabulary=len(model.tokenizer))
     return Proof(
         name="a sample never sees its neighbour in a batch",
         passed=before == after,
         number=f"log-probability {before:.6f} before and {after:.6f} after its neighbour changed",
     )
-
-
-def _gradient(network: Any, rows: Sequence[Any], micro_batch_tokens: int) -> Any:
-    import torch
-
-    from luthier.train.batch import micro_batches
-    from luthier.train.sft import batch_nll
-
-    parameters = [p for p in network.parameters() if p.is_floating_point()]
-    for p in parameters:
-        p.requires_grad_(True)
-        p.grad = None
-    count = sum(row.weight for row in rows)
-    for batch in micro_batches(rows, micro_batch_tokens=micro_batch_tokens):
-        (batch_nll(network, batch) / count).backward()
-    gradient = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
-    network.zero_grad(set_to_none=True)
-    return gradient

@@ -90,10 +90,10 @@ def type_in_words(spec: FieldInfo) -> str:
     """The values that a key takes, with their limits."""
     limits = [BOUNDS[name].format(getattr(limit, name)) for limit in spec.metadata for name in BOUNDS
               if hasattr(limit, name)]  # fmt: skip
-    words, off = _in_words(spec.annotation).removesuffix(OFF), ""
-    if words != _in_words(spec.annotation):
-        off = f",{OFF}" if limits else OFF
-    return ", ".join([words, *limits]) + off
+    words = _in_words(spec.annotation)
+    if not limits or not words.endswith(OFF):
+        return ", ".join([words, *limits])
+    return ", ".join([words.removesuffix(OFF), *limits]) + f",{OFF}"  # a limit is one of the value, not of "none"
 
 
 def default_in_toml(spec: FieldInfo) -> str:

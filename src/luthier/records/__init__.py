@@ -1,7 +1,7 @@
 """The nouns that flow through Luthier: what we ask, what a model said, what we think of it.
 
 `Example` -> `Completion` -> `Grade`; `Preference` is two completions of one prompt and which is better; `Feedback`
-is what a person said of a served answer. All are frozen, validated where they enter, and one JSON object a line on disk.
+is what a person said of a served answer. All are frozen, validated where they enter, and one JSON object a line.
 """
 
 from luthier.records.functions import AnswerScore, Generate, Grader, Sampling, Score, load_callable

@@ -103,6 +103,10 @@ def train(
 def _prepared(model: Model, config: TrainConfig, place: Place) -> Model:
     """The model with what the method trains: everything, or a new adapter drawn from the seed."""
     torch.manual_seed(config.seed)
+    if (model.folder / "adapter_config.json").is_file():
+        place.run.say(
+            f"{place.kind} | the adapter in {model.folder} trains on, whatever train.adapter and train.lora say"
+        )
     if config.adapter == "lora":
         lora = config.lora
         model = add_lora(model, rank=lora.rank, alpha=lora.alpha, dropout=lora.dropout, targets=lora.targets)
@@ -174,9 +178,7 @@ def _keep_rollouts(place: Place):  # type: ignore[no-untyped-def]
     return keep
 
 
-def _loop(
-    model: Model, work: Work, dev_rows: Sequence[Row], config: TrainConfig, place: Place
-) -> tuple[float, float]:
+def _loop(model: Model, work: Work, dev_rows: Sequence[Row], config: TrainConfig, place: Place) -> tuple[float, float]:
     """Do the steps that are left; returns the losses of the first and the last step."""
     network = model.network
     optimiser = make_optimiser(network, config.optim)

@@ -63,8 +63,16 @@ def test_a_target_that_matches_nothing_is_an_error(load_tiny):
 def test_targets_name_the_modules_that_get_an_adapter(load_tiny):
     """PITFALL 16: these modules and no others."""
     model = lora(load_tiny("llama"), targets=("q_proj", "model.layers.1.mlp.up_proj"))
-    places = {n.split(".lora_")[0].removeprefix("base_model.model.") for n, p in model.network.named_parameters() if p.requires_grad}
-    assert places == {"model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.q_proj", "model.layers.1.mlp.up_proj"}
+    places = {
+        n.split(".lora_")[0].removeprefix("base_model.model.")
+        for n, p in model.network.named_parameters()
+        if p.requires_grad
+    }
+    assert places == {
+        "model.layers.0.self_attn.q_proj",
+        "model.layers.1.self_attn.q_proj",
+        "model.layers.1.mlp.up_proj",
+    }
 
 
 def test_every_linear_layer_but_the_head_gets_an_adapter(load_tiny):
@@ -119,6 +127,8 @@ def test_a_saved_folder_serves_by_itself(load_tiny, tmp_path, shape):
     with torch.no_grad():
         assert torch.equal(again.network(input_ids=ids).logits, model.network(input_ids=ids).logits)
     save_model(lora(load_tiny(shape)), tmp_path / "adapter")
-    assert json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())["base_model_name_or_path"] == str(model.folder)
+    assert json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())["base_model_name_or_path"] == str(
+        model.folder
+    )
     assert not (tmp_path / "adapter" / "README.md").exists()
     assert load_model(tmp_path / "adapter").renderer.template == model.renderer.template

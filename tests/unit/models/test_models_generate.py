@@ -19,7 +19,9 @@ def asked(text: str, **rest) -> Example:
     return Example.of([Message(role="user", content=text)], targets=["x"], **rest)
 
 
-EXAMPLES = [asked(t) for t in ("a", "where is my order?", "the price of the blue lamp, please: 12 coins?", "日本 😀", "b c")]
+EXAMPLES = [
+    asked(t) for t in ("a", "where is my order?", "the price of the blue lamp, please: 12 coins?", "日本 😀", "b c")
+]
 
 
 class Scripted:
@@ -39,7 +41,9 @@ class Scripted:
         monkeypatch.setattr("luthier.models.generate._draw", draw)
 
 
-@pytest.mark.parametrize("sampling", [Sampling(max_new_tokens=12), Sampling(max_new_tokens=12, temperature=1.0, top_p=0.9)])
+@pytest.mark.parametrize(
+    "sampling", [Sampling(max_new_tokens=12), Sampling(max_new_tokens=12, temperature=1.0, top_p=0.9)]
+)
 def test_completions_are_the_same_alone_and_in_a_batch(tiny, shape, sampling):
     """PITFALL 28, score depends on batch size or padding."""
     model = tiny(shape)
@@ -47,7 +51,11 @@ def test_completions_are_the_same_alone_and_in_a_batch(tiny, shape, sampling):
     backwards = generator(model, batch_rows=2)(EXAMPLES[::-1], sampling)[::-1]
     alone = [generator(model)([example], sampling)[0] for example in EXAMPLES]
     for one, two, three in zip(together, backwards, alone, strict=True):
-        assert (one.id, one.text, one.token_ids) == (two.id, two.text, two.token_ids) == (three.id, three.text, three.token_ids)
+        assert (
+            (one.id, one.text, one.token_ids)
+            == (two.id, two.text, two.token_ids)
+            == (three.id, three.text, three.token_ids)
+        )
         assert one.logprobs == pytest.approx(three.logprobs, abs=2e-5)
     assert len({c.token_ids for c in together}) > 1
 
@@ -89,9 +97,7 @@ def test_drawing_leaves_the_global_random_state_and_the_training_mode_alone(load
 
 def test_completions_say_why_they_ended(tiny_model, monkeypatch):
     Scripted(monkeypatch, tiny_model, "the shop opens")
-    short, long = (
-        generator(tiny_model)([asked("a")], Sampling(max_new_tokens=n))[0] for n in (2, 50)
-    )
+    short, long = (generator(tiny_model)([asked("a")], Sampling(max_new_tokens=n))[0] for n in (2, 50))
     assert (short.finish_reason, len(short.token_ids)) == ("length", 2)
     assert (long.finish_reason, long.text) == ("stop", "the shop opens")
     assert long.token_ids[-1] in tiny_model.renderer.stop_ids
@@ -127,14 +133,19 @@ def test_white_space_before_an_answer_is_no_stop(tiny_model, monkeypatch):
     assert plain([asked("a")], Sampling(max_new_tokens=50))[0].text == "nine"
 
 
-@given(text=st.text(alphabet="ab日é😀 \ufffd", max_size=12), stops=st.lists(st.sampled_from(["ab", "b日", "a😀b", "é"]), max_size=2))
+@given(
+    text=st.text(alphabet="ab日é😀 \ufffd", max_size=12),
+    stops=st.lists(st.sampled_from(["ab", "b日", "a😀b", "é"]), max_size=2),
+)
 def test_streamed_pieces_join_to_the_answer_and_hold_whole_characters(tiny_model, text, stops):
     """A piece once sent is never taken back: not half a character, nor the beginning of a stop text."""
     sampling = Sampling(max_new_tokens=80, stop=tuple(stops))
     with pytest.MonkeyPatch.context() as monkeypatch:
         Scripted(monkeypatch, tiny_model, text)
         pieces = list(stream(tiny_model, [5, 6], sampling))
-    end = min((place for stop in stops if (place := text.find(stop, len(text) - len(text.lstrip()))) >= 0), default=len(text))
+    end = min(
+        (place for stop in stops if (place := text.find(stop, len(text) - len(text.lstrip()))) >= 0), default=len(text)
+    )
     assert "".join(piece.text for piece in pieces) == text[:end]
     assert [piece.finish_reason for piece in pieces[:-1]] == [None] * (len(pieces) - 1)
     assert pieces[-1].finish_reason == "stop"
@@ -173,11 +184,17 @@ def test_streams_with_one_seed_are_one_answer(tiny_model):
 
 
 def test_request_generators_differ_by_seed_and_identity():
-    draws = {torch.rand(1, generator=request_generator(*key)).item() for key in [(0,), (1,), (0, "a"), (0, "a", 1), (0, "b")]}
+    draws = {
+        torch.rand(1, generator=request_generator(*key)).item() for key in [(0,), (1,), (0, "a"), (0, "a", 1), (0, "b")]
+    }
     assert len(draws) == 5
 
 
-@given(logits=st.lists(st.floats(-5, 5, width=32), min_size=3, max_size=12), top_p=st.floats(0.05, 1.0), temperature=st.floats(0.2, 3.0))
+@given(
+    logits=st.lists(st.floats(-5, 5, width=32), min_size=3, max_size=12),
+    top_p=st.floats(0.05, 1.0),
+    temperature=st.floats(0.2, 3.0),
+)
 def test_top_p_keeps_the_smallest_set_that_reaches_it(logits, top_p, temperature):
     """Against nucleus sampling written plainly."""
     got = next_token_logprobs(torch.tensor([logits]), temperature=temperature, top_p=top_p)[0].double().exp()
@@ -206,7 +223,9 @@ def test_greedy_log_probabilities_are_those_of_temperature_one():
 def test_draws_follow_the_distribution(tiny_model):
     """4,000 one-token draws against the probabilities that the network states."""
     example = asked("a")
-    draws = generator(tiny_model, batch_rows=500)([example], Sampling(max_new_tokens=1, temperature=1.3, top_p=0.7, num_samples=4000))
+    draws = generator(tiny_model, batch_rows=500)(
+        [example], Sampling(max_new_tokens=1, temperature=1.3, top_p=0.7, num_samples=4000)
+    )
     with torch.no_grad():
         logits = tiny_model.network(input_ids=torch.tensor([tiny_model.renderer.prompt(example.prompt)])).logits[:, -1]
     p = next_token_logprobs(logits, temperature=1.3, top_p=0.7)[0].exp()

@@ -41,7 +41,9 @@ def test_load_model_gives_network_tokenizer_and_limits(tiny, shape):
 def test_a_base_without_a_chat_template_gets_a_plain_one_and_is_told_so(tiny):
     model = tiny("gpt2")
     assert "has no chat template; a plain one was added" in model.notices[0]
-    text = model.renderer.text([Message(role="system", content="s"), Message(role="user", content="u")], add_generation_prompt=True)
+    text = model.renderer.text(
+        [Message(role="system", content="s"), Message(role="user", content="u")], add_generation_prompt=True
+    )
     assert text == "System:\ns\n\nUser:\nu\n\nAssistant:\n"
     assert len(model.tokenizer) == model.network.get_input_embeddings().weight.shape[0]
 
@@ -73,7 +75,12 @@ def test_a_chat_template_of_the_users_takes_the_place_of_the_folders(folder, tmp
 
 @pytest.mark.parametrize(
     ("name", "found"),
-    [("absent", "no such folder"), ("absent/deep/er", "no such folder"), ("some.model", "no such folder"), ("./a/b", "no such folder")],
+    [
+        ("absent", "no such folder"),
+        ("absent/deep/er", "no such folder"),
+        ("some.model", "no such folder"),
+        ("./a/b", "no such folder"),
+    ],
 )
 def test_a_missing_folder_is_named(tmp_path, monkeypatch, name, found):
     monkeypatch.chdir(tmp_path)
@@ -95,7 +102,9 @@ def test_a_folder_without_weights_says_so(folder):
     assert found.found == "pickled weights only" and "never loaded" in found.fix
 
 
-@pytest.mark.parametrize(("name", "found"), [("config.json", "no config.json"), ("tokenizer.json", "no tokenizer.json")])
+@pytest.mark.parametrize(
+    ("name", "found"), [("config.json", "no config.json"), ("tokenizer.json", "no tokenizer.json")]
+)
 def test_a_missing_file_is_named(folder, name, found):
     (folder / name).unlink()
     assert problem(folder).found == found

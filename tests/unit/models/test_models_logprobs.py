@@ -15,7 +15,11 @@ def asked(text: str, *targets: str) -> Example:
     return Example.of([Message(role="user", content=text)], targets=targets or ["x"])
 
 
-QUESTIONS = [asked("is it open?", "yes", "no"), asked("the blue lamp " * 6, "twelve coins", "no", ""), asked("日本", "é😀")]
+QUESTIONS = [
+    asked("is it open?", "yes", "no"),
+    asked("the blue lamp " * 6, "twelve coins", "no", ""),
+    asked("日本", "é😀"),
+]
 
 
 def plainly(model, row: Rendered) -> float:
@@ -87,7 +91,9 @@ def test_the_head_sees_only_the_selected_positions_and_is_left_as_it_was(tiny, s
 
 def test_weights_scale_log_probabilities(tiny_model):
     row = Rendered((5, 6, 7), (9.0, 0.5, 2.0))  # the first token has nothing before it: its weight is never used
-    one, two = (sum_logprobs(tiny_model.network, [Rendered(row.token_ids, w)])[0] for w in ((0.0, 1.0, 0.0), (0.0, 0.0, 1.0)))
+    one, two = (
+        sum_logprobs(tiny_model.network, [Rendered(row.token_ids, w)])[0] for w in ((0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    )
     assert sum_logprobs(tiny_model.network, [row])[0] == pytest.approx(0.5 * one + 2 * two, abs=1e-5)
 
 

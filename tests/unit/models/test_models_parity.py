@@ -13,7 +13,10 @@ from luthier.models.load import load_model
 from luthier.records import Example, Message
 from luthier.serve.local import engine_for
 
-EXAMPLES = [Example.of([Message(role="user", content=f"where is order {n}?"), Message(role="assistant", content="here")]) for n in range(40)]
+EXAMPLES = [
+    Example.of([Message(role="user", content=f"where is order {n}?"), Message(role="assistant", content="here")])
+    for n in range(40)
+]
 
 
 @pytest.fixture

@@ -17,7 +17,24 @@ from luthier.records import Example, Message
 
 GOLDEN = Path(__file__).with_name("golden_rows.json")
 
-TRICKY = ["", " ", "\n", "\n\n", "  two", " lead", "trail ", "日本語", "é", "😀👍🏽", "don't", "1 2", "\r\n", "\t", "\u200b", "U+2028\u2028"]
+TRICKY = [
+    "",
+    " ",
+    "\n",
+    "\n\n",
+    "  two",
+    " lead",
+    "trail ",
+    "日本語",
+    "é",
+    "😀👍🏽",
+    "don't",
+    "1 2",
+    "\r\n",
+    "\t",
+    "\u200b",
+    "U+2028\u2028",
+]
 SPECIALS = ["<|end|>", "<|user|>", "<|assistant|>", "<|im_end|>", "<|im_start|>assistant\n", "<end_of_turn>", "Assistant:\n",
             "<|endoftext|>", "<start_of_turn>model\n", "{% generation %}", "{{ eos_token }}", "User:\n"]  # fmt: skip
 contents = st.lists(st.sampled_from([*TRICKY, "the shop", "opens", "\n\nat nine", "."]), max_size=5).map("".join)
@@ -200,7 +217,11 @@ def test_stories260k_served_prompts_have_the_tokens_of_trained_ones(real_data):
     pieces = [*TRICKY, "Once upon a time", "the dog", "."]
 
     @settings(max_examples=150)
-    @given(turns=st.lists(st.tuples(*[st.lists(st.sampled_from(pieces), max_size=4).map("".join)] * 2), min_size=1, max_size=3))
+    @given(
+        turns=st.lists(
+            st.tuples(*[st.lists(st.sampled_from(pieces), max_size=4).map("".join)] * 2), min_size=1, max_size=3
+        )
+    )
     def check(turns):
         flat = conversation(*(text for turn in turns for text in turn))
         rows = renderer.render(flat)
@@ -368,7 +389,12 @@ def test_golden_rows_of_our_own_template():
 
 
 @settings(max_examples=100)
-@given(question=contents, answer=contents, limit=st.integers(2, 40), overlong=st.sampled_from(["cut_prompt", "cut_answer", "drop"]))
+@given(
+    question=contents,
+    answer=contents,
+    limit=st.integers(2, 40),
+    overlong=st.sampled_from(["cut_prompt", "cut_answer", "drop"]),
+)
 def test_fit_keeps_the_books_and_never_exceeds_the_limit(question, answer, limit, overlong):
     """PITFALL 10, silent truncation: what fell off is stated, and what is left is within the limit."""
     row = renderer_of("llama").render(conversation(question, answer))[0]

@@ -11,7 +11,9 @@ from luthier.records import load_callable
 @pytest.fixture
 def mine(tmp_path):
     path = tmp_path / "mine.py"
-    path.write_text("from dataclasses import dataclass\n\n@dataclass\nclass Kept:\n    n: int\n\ndef double(n):\n    return 2 * n\n\nseven = 7\n")
+    path.write_text(
+        "from dataclasses import dataclass\n\n@dataclass\nclass Kept:\n    n: int\n\ndef double(n):\n    return 2 * n\n\nseven = 7\n"
+    )
     return path
 
 
@@ -20,7 +22,9 @@ def test_a_function_is_loaded_by_file_and_name(mine):
     assert load_callable(f"{mine}:Kept", where="x")(3).n == 3
 
 
-@pytest.mark.parametrize("spec", ["double", "no.py:double", ":double", "{mine}", "{mine}:", "{mine}:absent", "{mine}:seven"])
+@pytest.mark.parametrize(
+    "spec", ["double", "no.py:double", ":double", "{mine}", "{mine}:", "{mine}:absent", "{mine}:seven"]
+)
 def test_a_spec_that_names_nothing_says_where_it_was_written(mine, spec):
     with pytest.raises(ConfigError) as error:
         load_callable(spec.format(mine=mine), where="r.toml:3: train.grpo.grader")

@@ -13,7 +13,13 @@ from luthier.records import Completion, Example, Feedback, Grade, Message, Prefe
 
 texts = st.text(max_size=12)
 messages = st.lists(
-    st.builds(Message, role=st.sampled_from(["system", "user", "assistant"]), content=texts, weight=st.sampled_from([None, 0.0, 0.5])), max_size=3
+    st.builds(
+        Message,
+        role=st.sampled_from(["system", "user", "assistant"]),
+        content=texts,
+        weight=st.sampled_from([None, 0.0, 0.5]),
+    ),
+    max_size=3,
 )
 
 
@@ -30,7 +36,9 @@ def test_what_is_written_is_what_is_read(tmp_path_factory, rows):
 @pytest.mark.parametrize(
     "record",
     [
-        Completion.of(example_id="e", model_id="m", text="t", token_ids=(1, 2), logprobs=(-0.5, -1.25), finish_reason="length"),
+        Completion.of(
+            example_id="e", model_id="m", text="t", token_ids=(1, 2), logprobs=(-0.5, -1.25), finish_reason="length"
+        ),
         Grade(completion_id="c", example_id="e", grader="exact", value=None, reason="unclear", is_error=True),
         Preference.of([Message(role="user", content="q")], chosen="a", rejected="b", links=("doc1",)),
         Feedback(id="f", trace_id="t", kind="thumb", value=0.0),
@@ -46,7 +54,11 @@ def test_defaults_are_left_out_and_the_version_is_beside_the_file(tmp_path):
     write_records(path, [Example.of([Message(role="user", content="é")], targets=["x"], source="a:1")])
     assert set(json.loads(path.read_text(encoding="utf-8"))) == {"id", "messages", "targets", "source"}
     assert "é" in path.read_text(encoding="utf-8")
-    assert json.loads((path.parent / "rows.jsonl.version.json").read_text()) == {"record": "Example", "version": 1, "rows": 1}
+    assert json.loads((path.parent / "rows.jsonl.version.json").read_text()) == {
+        "record": "Example",
+        "version": 1,
+        "rows": 1,
+    }
 
 
 def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path):

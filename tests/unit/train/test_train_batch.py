@@ -17,7 +17,9 @@ lengths_lists = st.lists(st.integers(2, 40), min_size=1, max_size=30)
 
 
 def plan(lengths, **options):
-    return plan_steps(lengths, **{"batch_rows": 4, "batch_tokens": None, "max_steps": None, "epochs": None, "seed": 0, **options})
+    return plan_steps(
+        lengths, **{"batch_rows": 4, "batch_tokens": None, "max_steps": None, "epochs": None, "seed": 0, **options}
+    )
 
 
 def row(length: int, *, prompt: int = 1) -> Row:
@@ -123,13 +125,19 @@ def test_a_row_whose_first_token_alone_carries_weight_trains_nothing(tiny_model)
 
 def test_split_rows_keep_the_example_they_came_from(tiny):
     """PITFALL 12: a row that its template rewrites becomes several, each traced to the example."""
-    turns = [Message(role=("user", "assistant")[i % 2], content=("q", "<think>\nx\n</think>\na")[i % 2]) for i in range(6)]
+    turns = [
+        Message(role=("user", "assistant")[i % 2], content=("q", "<think>\nx\n</think>\na")[i % 2]) for i in range(6)
+    ]
     example = Example.of(turns)
     fit = rows_of([example], tiny("qwen3").renderer, max_length=200, overlong="drop")
     assert [r.example_id for r in fit.rows] == [example.id] * 3 and fit.ledger["kept"] == 3
 
 
-@given(texts=st.lists(st.integers(0, 50), min_size=1, max_size=5), max_length=st.integers(2, 12), bos=st.sampled_from([[], [1]]))
+@given(
+    texts=st.lists(st.integers(0, 50), min_size=1, max_size=5),
+    max_length=st.integers(2, 12),
+    bos=st.sampled_from([[], [1]]),
+)
 def test_text_rows_lose_no_token_and_predict_each_once(texts, max_length, bos):
     documents = ["x" * n for n in texts]
     fit = text_rows(documents, lambda text: list(range(5, 5 + len(text))), eos_id=2, bos_ids=bos, max_length=max_length)

@@ -123,7 +123,9 @@ def test_a_full_disk_is_an_error_and_the_older_checkpoint_survives(tmp_path, mon
     monkeypatch.setattr(checkpoints, "save_file", fails)
     with pytest.raises(LuthierError, match="the one before it is untouched") as error:
         checkpoints.write(tmp_path, step=6, network=network, optimiser=optimiser, key="k")
-    assert "No space left" in error.value.problems[0].found and "run the same command again" in error.value.problems[0].fix
+    assert (
+        "No space left" in error.value.problems[0].found and "run the same command again" in error.value.problems[0].fix
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["step-00000003"]
     assert checkpoints.newest(tmp_path, key="k").step == 3
 

@@ -127,7 +127,9 @@ def run_of(load_tiny, tmp_path_factory):
         options = eval(text)  # a dict that repr wrote, so that equal options are one run
         config = TrainConfig.model_validate(options)
         options = {name: getattr(config, name) for name in options}
-        return TinyRun(load_tiny("llama"), tmp_path_factory.mktemp("run"), grade_all=rewards(config.grpo.grader), **options)
+        return TinyRun(
+            load_tiny("llama"), tmp_path_factory.mktemp("run"), grade_all=rewards(config.grpo.grader), **options
+        )
 
     return lambda options: run(repr(options))
 

@@ -28,7 +28,9 @@ def test_rows_that_cannot_be_read_are_named_together(tmp_path):
     assert [p.where for p in error.value.problems] == [f"{path}:{n}: text" for n in (2, 3, 4)]
 
 
-@pytest.mark.parametrize(("content", "expected"), [(b"caf\xe9", "byte 3 is not UTF-8"), (b" \n\n ", "no document"), (None, "no such file")])
+@pytest.mark.parametrize(
+    ("content", "expected"), [(b"caf\xe9", "byte 3 is not UTF-8"), (b" \n\n ", "no document"), (None, "no such file")]
+)
 def test_a_file_that_gives_no_text_says_why(tmp_path, content, expected):
     path = tmp_path / "a.txt"
     if content is not None:

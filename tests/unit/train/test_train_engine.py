@@ -23,7 +23,11 @@ def run(rows, *, network=None, first=1, **options):
     config = TrainConfig(**{"batch_rows": 3, "max_steps": 4, "optim": OptimConfig(lr=1e-3), **options})
     network = network if network is not None else tiny_network("llama")
     optimiser = make_optimiser(network, config.optim)
-    return list(steps(network, sft(network, rows, config), optimiser=optimiser, config=config.optim, seed=config.seed, first=first))
+    return list(
+        steps(
+            network, sft(network, rows, config), optimiser=optimiser, config=config.optim, seed=config.seed, first=first
+        )
+    )
 
 
 def test_each_step_is_logged_with_what_it_consumed(rows):
@@ -32,14 +36,25 @@ def test_each_step_is_logged_with_what_it_consumed(rows):
     assert sum(s.tokens for s in done) == sum(len(r.token_ids) for r in rows)
     assert sum(s.trained_tokens for s in done) == sum(sum(w > 0 for w in r.weights) for r in rows)
     event = done[0].event()
-    assert list(event) == ["step", "train/loss", "train/tokens", "train/trained_tokens", "train/tokens_per_s", "train/lr", "train/grad_norm"]
+    assert list(event) == [
+        "step",
+        "train/loss",
+        "train/tokens",
+        "train/trained_tokens",
+        "train/tokens_per_s",
+        "train/lr",
+        "train/grad_norm",
+    ]
     assert event["train/loss"] == done[0].loss and math.isfinite(event["train/loss"])
 
 
 def test_the_line_of_a_step_reads_at_a_glance():
     step = Step(index=120, num_steps=800, loss=1.482, tokens=41200, trained_tokens=9, seconds=2.0, lr=9.1e-5, grad_norm=0.84,
                 metrics={"dpo/margin": 0.25})  # fmt: skip
-    assert step.line() == "step   120/800 | loss 1.4820 | margin 0.25 | lr 9.1e-05 | grad 0.84 | tokens/s 20,600 | left 00:22:40"
+    assert (
+        step.line()
+        == "step   120/800 | loss 1.4820 | margin 0.25 | lr 9.1e-05 | grad 0.84 | tokens/s 20,600 | left 00:22:40"
+    )
 
 
 def test_decay_is_for_matrices_only():
@@ -51,10 +66,14 @@ def test_decay_is_for_matrices_only():
 
 def test_updates_are_those_of_adamw_written_plainly(rows):
     """Three steps against arXiv:1711.05101 in a few lines, clipping and schedule included."""
-    optim = OptimConfig(lr=1e-2, beta1=0.8, beta2=0.95, weight_decay=0.1, schedule="linear", warmup_steps=1, max_grad_norm=0.5)
+    optim = OptimConfig(
+        lr=1e-2, beta1=0.8, beta2=0.95, weight_decay=0.1, schedule="linear", warmup_steps=1, max_grad_norm=0.5
+    )
     network, plain = tiny_network("llama"), tiny_network("llama")
     config = TrainConfig(batch_rows=3, max_steps=3, optim=optim)
-    done = list(steps(network, sft(network, rows, config), optimiser=make_optimiser(network, optim), config=optim, seed=0))
+    done = list(
+        steps(network, sft(network, rows, config), optimiser=make_optimiser(network, optim), config=optim, seed=0)
+    )
     work = sft(plain, rows, config)
     m, v = ({n: torch.zeros_like(p) for n, p in plain.named_parameters()} for _ in range(2))
     for index in (1, 2, 3):
@@ -95,7 +114,10 @@ def test_dropout_is_a_function_of_seed_and_step(rows):
     assert last_loss(1) == pytest.approx(last_loss(4), rel=1e-6)
     # The data order depends on the seed too, so dropout is seen by itself where there is no order.
     one_row = [rows[0]]
-    losses = {run(one_row, network=network, batch_rows=1, max_steps=1, seed=seed, optim=OptimConfig(lr=1e-12))[0].loss for seed in (0, 1)}
+    losses = {
+        run(one_row, network=network, batch_rows=1, max_steps=1, seed=seed, optim=OptimConfig(lr=1e-12))[0].loss
+        for seed in (0, 1)
+    }
     assert len(losses) == 2
 
 

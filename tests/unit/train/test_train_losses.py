@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -39,7 +40,9 @@ def test_dpo_loss_is_its_closed_form(pairs, beta):
     columns = [tensor(*column).requires_grad_(i < 2) for i, column in enumerate(zip(*pairs, strict=True))]
     loss = dpo_loss(*columns, beta=beta)
     margins = [(c - rc) - (r - rr) for c, r, rc, rr in pairs]
-    assert float(loss.detach()) == pytest.approx(sum(math.log1p(math.exp(-beta * m)) for m in margins), rel=1e-9, abs=1e-12)
+    assert float(loss.detach()) == pytest.approx(
+        sum(math.log1p(math.exp(-beta * m)) for m in margins), rel=1e-9, abs=1e-12
+    )
     loss.backward()
     slopes = [-beta / (1 + math.exp(beta * m)) for m in margins]
     assert columns[0].grad.tolist() == pytest.approx(slopes, rel=1e-9)
@@ -67,7 +70,11 @@ def test_group_advantages_of_equal_rewards_are_zero():
     assert not group_advantages(rewards, torch.ones(2, 4, dtype=torch.bool)).any()
 
 
-@given(rows=st.lists(st.tuples(st.floats(-6, 0), st.floats(-6, 0), st.floats(-1, 1), st.floats(0.1, 1)), min_size=1, max_size=6))
+@given(
+    rows=st.lists(
+        st.tuples(st.floats(-6, 0), st.floats(-6, 0), st.floats(-1, 1), st.floats(0.1, 1)), min_size=1, max_size=6
+    )
+)
 def test_policy_gradient_loss_is_the_clipped_surrogate(rows):
     """arXiv:1707.06347, equation 7, token by token."""
     loss = policy_gradient_loss(*(tensor(*column) for column in zip(*rows, strict=True)), clip=0.2)
@@ -105,7 +112,9 @@ def test_completion_weights_and_their_count(normalise, weights, count):
 
 
 def rates(schedule, *, warmup, steps):
-    return [learning_rate(s, peak=2.0, schedule=schedule, warmup_steps=warmup, num_steps=steps) for s in range(1, steps + 1)]
+    return [
+        learning_rate(s, peak=2.0, schedule=schedule, warmup_steps=warmup, num_steps=steps) for s in range(1, steps + 1)
+    ]
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
@@ -125,6 +134,8 @@ def test_schedules_end_where_they_say():
     assert rates("cosine", warmup=2, steps=11)[-1] == pytest.approx(0.2)  # a tenth
     assert rates("cosine", warmup=1, steps=11)[5] == pytest.approx(2.0 * (0.1 + 0.9 * 0.5))  # half way
     linear = rates("linear", warmup=2, steps=11)
-    falls = [a - b for a, b in zip(linear[1:], linear[2:], strict=False)]
-    assert falls == pytest.approx([falls[0]] * len(falls)) and linear[-1] == pytest.approx(falls[0])  # the next would be 0
+    falls = [a - b for a, b in itertools.pairwise(linear[1:])]
+    assert falls == pytest.approx([falls[0]] * len(falls)) and linear[-1] == pytest.approx(
+        falls[0]
+    )  # the next would be 0
     assert set(rates("constant", warmup=0, steps=5)) == {2.0}

@@ -46,7 +46,10 @@ def test_on_policy_the_ratio_is_1(tiny, shape, temperature, top_p):
 
 
 def test_the_rows_of_a_rollout_are_prompts_and_drawn_tokens(tiny_model):
-    completions = [Completion.of(example_id="e", model_id="m", text=str(n), token_ids=(50 + n, 51), logprobs=(-1.0, -2.0)) for n in range(4)]
+    completions = [
+        Completion.of(example_id="e", model_id="m", text=str(n), token_ids=(50 + n, 51), logprobs=(-1.0, -2.0))
+        for n in range(4)
+    ]
     settings = GrpoSettings(group_size=4, normalise="sequence")
     rollout = assemble([[7, 8, 9]], completions, graded(completions, [1.0, None, 0.0, 0.5]), settings, max_length=100)
     assert [r.token_ids for r in rollout.rows] == [(7, 8, 9, 50, 51), (7, 8, 9, 52, 51)]
@@ -61,7 +64,13 @@ def test_a_prompt_too_long_is_cut_as_the_sampler_cuts_it(load_tiny):
     example = Example.of([Message(role="user", content="7" * 400)])
     completions = generator(model)([example], Sampling(max_new_tokens=5, temperature=1.0, num_samples=2))
     settings = GrpoSettings(group_size=2)
-    rollout = assemble([model.renderer.prompt(example.prompt)], completions, graded(completions, [1.0, 0.0]), settings, max_length=model.max_length)
+    rollout = assemble(
+        [model.renderer.prompt(example.prompt)],
+        completions,
+        graded(completions, [1.0, 0.0]),
+        settings,
+        max_length=model.max_length,
+    )
     assert {len(r.token_ids) for r in rollout.rows} == {model.max_length}
     batch = micro_batches(rollout.rows, micro_batch_tokens=10_000)[0]
     with torch.no_grad():
@@ -83,8 +92,16 @@ def test_a_graders_exception_is_counted_and_never_a_zero(load_tiny):
 
     kept = {}
     config = TrainConfig(method="grpo", batch_rows=2, max_steps=1, grpo=GrpoSettings(group_size=6, max_new_tokens=4))
-    work = grpo(model, tiny_examples(2), lambda e, c: grade_all(grader, e, c), config, on_rollout=lambda s, c, g: kept.update({s: (c, g)}))
-    step = next(steps(model.network, work, optimiser=make_optimiser(model.network, config.optim), config=config.optim, seed=0))
+    work = grpo(
+        model,
+        tiny_examples(2),
+        lambda e, c: grade_all(grader, e, c),
+        config,
+        on_rollout=lambda s, c, g: kept.update({s: (c, g)}),
+    )
+    step = next(
+        steps(model.network, work, optimiser=make_optimiser(model.network, config.optim), config=config.optim, seed=0)
+    )
     completions, grades = kept[1]
     assert len(completions) == len(grades) == 12
     assert sum(g.is_error for g in grades) == step.metrics["rl/errors"] == 4
@@ -105,6 +122,8 @@ def test_reinforcement_raises_the_reward(load_tiny):
         grpo=GrpoSettings(group_size=8, max_new_tokens=1),
     )  # fmt: skip
     work = grpo(model, tiny_examples(4), grade, config, on_rollout=lambda *_: None)
-    done = list(steps(model.network, work, optimiser=make_optimiser(model.network, config.optim), config=config.optim, seed=0))
+    done = list(
+        steps(model.network, work, optimiser=make_optimiser(model.network, config.optim), config=config.optim, seed=0)
+    )
     rewards = [s.metrics["rl/reward"] for s in done]
     assert sum(rewards[:3]) / 3 < 0.5 and sum(rewards[-3:]) / 3 > 0.9

@@ -21,7 +21,9 @@ LORA = {"adapter": "lora", "lora": LoraSettings(rank=4)}
 QUICK = {"max_steps": 3, "batch_rows": 4, "optim": OptimConfig(lr=1e-2)}
 
 
-@pytest.mark.parametrize("options", [{}, LORA, {"method": "pretrain"}, {"method": "dpo"}, {"method": "dpo", **LORA}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, LORA, {"method": "pretrain"}, {"method": "dpo"}, {"method": "dpo", **LORA}], ids=str
+)
 def test_a_run_leaves_a_model_that_serves_by_itself(load_tiny, tmp_path, shape, options):
     run = TinyRun(load_tiny(shape), tmp_path, **QUICK, **options)
     saved = load_model(run.trained.model)
@@ -35,7 +37,10 @@ def test_a_run_leaves_a_model_that_serves_by_itself(load_tiny, tmp_path, shape, 
     facts = json.loads((tmp_path / "train" / "trained.json").read_text())
     assert facts["digest"] == saved.digest and facts["base"] == run.model.digest and facts["rows"] == run.trained.rows
     assert (run.trained.num_steps, len(run.events())) == (3, 3)
-    assert (run.trained.first_loss, run.trained.last_loss) == (run.column("train/loss")[0], run.column("train/loss")[-1])
+    assert (run.trained.first_loss, run.trained.last_loss) == (
+        run.column("train/loss")[0],
+        run.column("train/loss")[-1],
+    )
     assert {p.name for p in (tmp_path / "train").iterdir()} == {"model", "checkpoints", "trained.json"}
     discard_checkpoints(run.place)
     assert not (tmp_path / "train" / "checkpoints").exists()
@@ -62,6 +67,7 @@ def test_dpo_begins_at_ln_2_with_margin_0(load_tiny, tmp_path, shape, start):
     assert first["train/loss"] == pytest.approx(math.log(2), abs=1e-6)
     assert first["dpo/margin"] == pytest.approx(0, abs=2e-5)
     assert all(abs(event["dpo/margin"]) > 1e-3 for event in rest)
+    assert any("trains on, whatever" in line for line in run.lines) == (start == "adapter on a tuned adapter")
     if start == "adapter on a tuned adapter":
         config = json.loads((run.trained.model / "adapter_config.json").read_text())
         assert config["base_model_name_or_path"] == str(load_tiny(shape).folder)
@@ -78,7 +84,10 @@ def test_only_the_adapter_moves(load_tiny, tmp_path):
     """PITFALL 15 in short: each trainable tensor moves, each frozen one stays."""
     before = {name: p.clone() for name, p in load_tiny("llama").network.named_parameters()}
     run = TinyRun(load_tiny("llama"), tmp_path, **QUICK, **LORA)
-    frozen = {n.replace("base_model.model.", "").replace(".base_layer", ""): p for n, p in run.model.network.named_parameters()}
+    frozen = {
+        n.replace("base_model.model.", "").replace(".base_layer", ""): p
+        for n, p in run.model.network.named_parameters()
+    }
     assert all(torch.equal(frozen[name], value) for name, value in before.items())
     fresh = load_model(run.trained.model)
     moved = {n: p for n, p in fresh.network.named_parameters() if "lora_B" in n}
@@ -94,7 +103,10 @@ def test_every_trainable_weight_has_moved_after_full_tuning(load_tiny, tmp_path,
 
 def test_grpo_keeps_its_completions_and_grades_as_evidence(load_tiny, tmp_path):
     def grade_all(examples, completions):
-        return [Grade(completion_id=c.id, example_id=e.id, grader="g", value=float(len(c.text) % 2)) for e, c in zip(examples, completions, strict=True)]
+        return [
+            Grade(completion_id=c.id, example_id=e.id, grader="g", value=float(len(c.text) % 2))
+            for e, c in zip(examples, completions, strict=True)
+        ]
 
     settings = GrpoSettings(group_size=3, max_new_tokens=4)
     run = TinyRun(load_tiny("llama"), tmp_path, method="grpo", grade_all=grade_all, grpo=settings, **QUICK)
@@ -117,7 +129,11 @@ def test_max_length_is_cut_to_the_models_positions_with_a_notice(load_tiny, tmp_
                                                ({"method": "pretrain"}, "no rows")])  # fmt: skip
 def test_nothing_to_train_on_is_an_error_before_the_first_step(load_tiny, tmp_path, options, found):
     """PITFALL 7: an empty mask is an error before training."""
-    data = TrainingData(examples=tiny_examples(2), preferences=tiny_preferences(2)) if "max_length" in options else TrainingData()
+    data = (
+        TrainingData(examples=tiny_examples(2), preferences=tiny_preferences(2))
+        if "max_length" in options
+        else TrainingData()
+    )
     with pytest.raises(DataError, match=found):
         TinyRun(load_tiny("llama"), tmp_path, data=data, **QUICK, **options)
     assert not (tmp_path / "metrics.jsonl").exists()
