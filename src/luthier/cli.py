@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 USER_MUST_FIX = 2
 INTERRUPTED = 130
+OUR_FAULT = 70
 
 app = typer.Typer(
     name="luthier",
@@ -147,18 +149,18 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
     store: Annotated[str, typer.Option(help='Traces and feedback; "none" keeps nothing.')] = "sqlite:///traces.sqlite",
-    keys_env: Annotated[str | None, typer.Option(help="Environment variable with the API keys.")] = None,
+    overrides: Overrides = None,
 ) -> None:
-    """The OpenAI API over your model, a chat page and an operations page."""
+    """The OpenAI API over your model, a chat page and an operations page. Options as serve.KEY=VALUE."""
     from luthier.recipes.serve import main as recipe_main
 
-    recipe_main(model, host=host, port=port, store=store, keys_env=keys_env, say=_print)
+    recipe_main(model, settings={"host": host, "port": port, "store": store}, overrides=overrides or [], say=_print)
 
 
 @app.command()
 def monitor(
     store: Annotated[str, typer.Option(help="The store of traces and feedback.")] = "sqlite:///traces.sqlite",
-    run: Annotated[Path | None, typer.Option("--run", help="Run folder whose training prompts to compare with.")] = None,
+    run: Annotated[Path | None, typer.Option("--run", help="Run whose training prompts to compare with.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the report as a page too.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -243,13 +245,19 @@ def main() -> None:
             raise
         sys.stderr.write(f"{error.text()}\n")
         sys.exit(USER_MUST_FIX)
-    except KeyboardInterrupt:
-        sys.stderr.write("\nstopped; the same command continues where this one was\n")
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`); nothing is left to say, and Python must not try at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except OSError as error:
+        if is_debug:
+            raise
+        place = error.filename or "the operating system"
+        sys.stderr.write(f"{place}: {error.strerror or error}\n  Fix: check the path, its permissions and the disk\n")
+        sys.exit(USER_MUST_FIX)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            sys.stderr.write("\nstopped; the same command continues where this one was\n")
+        raise
+    except Exception:
+        traceback.print_exc()  # our fault, so it is shown; never status 1, which is the gate's "hold"
+        sys.exit(OUR_FAULT)
 
 
 def _load(path: Path, overrides: list[str] | None) -> TuneRecipe | PretrainRecipe:
@@ -292,8 +300,12 @@ def _as_pretrain(recipe: TuneRecipe | PretrainRecipe) -> PretrainRecipe:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has gone (`| head`); the work and its exit status go on, and Python must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_json(data: Any) -> None:

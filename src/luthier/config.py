@@ -7,6 +7,7 @@ relative to the folder in which the command runs, as on the command line.
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import re
 import tomllib
@@ -57,7 +58,7 @@ def load_config(kind: type[ConfigT], path: Path, overrides: Sequence[str] = ()) 
     places = {key: f"{path}:{line}" for key, line in lines.items()}
     for override in overrides:
         key, value = parse_override(override)
-        _assign(data, key, value)
+        assign(data, key, value)
         places[key] = "command line"
     return validate(kind, data, places=places, default_place=str(path))
 
@@ -74,6 +75,7 @@ def validate(
             _problem(kind, item, data=data, places=places, default_place=default_place)
             for item in error.errors(include_url=False)
         ]
+        problems = list({problem.where: problem for problem in reversed(problems)}.values())[::-1]
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''} in the recipe"
         raise ConfigError(count, problems) from None
 
@@ -158,7 +160,8 @@ def _allows_none(spec: FieldInfo) -> bool:
     return is_union and type(None) in typing.get_args(spec.annotation)
 
 
-def _assign(data: dict[str, Any], key: str, value: Any) -> None:
+def assign(data: dict[str, Any], key: str, value: Any) -> None:
+    """Put `value` at the dotted `key` of nested tables; ConfigError where a value stands in a table's place."""
     *tables, last = key.split(".")
     for table in tables:
         inner = data.setdefault(table, {})
@@ -206,7 +209,9 @@ def _problem(
     places: Mapping[str, str],
     default_place: str,
 ) -> Problem:
-    key = ".".join(str(part) for part in item["loc"] if part not in ("json", "python"))
+    # The branch of a union is part of pydantic's location, and no key of the user's.
+    parts = itertools.takewhile(lambda part: isinstance(part, int) or re.fullmatch(r"\w+", part), item["loc"])
+    key = ".".join(str(part) for part in parts)
     place = _place(key, places, default_place)
     where = f"{place}: {key}" if key else place
     if item["type"] == "extra_forbidden":

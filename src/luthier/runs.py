@@ -16,6 +16,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -27,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from luthier import __version__
-from luthier.errors import DataError, Problem
+from luthier.errors import ConfigError, DataError, Problem
 
 LIBRARIES = (
     "torch", "transformers", "tokenizers", "safetensors", "peft", "pydantic", "pyarrow", "numpy", "scipy",
@@ -111,7 +112,9 @@ def write_json(path: Path, data: Any) -> None:
     """Write JSON whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+    text = json.dumps(data, indent=2, ensure_ascii=False, default=str)
+    text = re.sub(r"(\w+://[^:/@\s\"]+):[^@\s\"]+@", r"\1:***@", text)  # a store's address may hold a password
+    temporary.write_text(text + "\n", encoding="utf-8")
     os.replace(temporary, path)
 
 
@@ -139,6 +142,8 @@ class Run:
         """Create the folder, or open it again to go on; writes config.json and manifest.json."""
         folder.mkdir(parents=True, exist_ok=True)
         run = cls(folder=folder, echo=echo, step_echo=step_echo)
+        before = _read_json(folder / "manifest.json")
+        run.inputs, run.stages = before.get("inputs", {}), before.get("stages", {})
         data = config.model_dump(mode="json") if hasattr(config, "model_dump") else config
         write_json(folder / "config.json", data)
         run._write_manifest(finished=None)
@@ -152,7 +157,7 @@ class Run:
 
     def log(self, event: Mapping[str, Any], *, kind: str, line: str | None = None) -> None:
         """One event for metrics.jsonl, and `line`, if any, as the one log line of a step."""
-        self._append("metrics.jsonl", json.dumps({"kind": kind, **event}, ensure_ascii=False))
+        self._append("metrics.jsonl", json.dumps({"kind": kind, **event}, ensure_ascii=False, allow_nan=False))
         if line is not None:
             self._append("log.txt", line)
             if self.step_echo is not None:
@@ -188,16 +193,22 @@ class Run:
 
         `inputs` maps a name to a path, whose bytes count, or to a string, which counts as it stands.
         """
+        target = folder or self.folder / name
+        _refuse_own_output(inputs, target)
         hashes = {key: sha256(value) if isinstance(value, Path) else value for key, value in inputs.items()}
         data = options.model_dump(mode="json") if hasattr(options, "model_dump") else options
         source = {name: source_digest(name) for name in ([owner] if isinstance(owner, str) else owner)}
         parts = {"inputs": hashes, "options": data, "source": source, "libraries": library_versions()}
         self.inputs.update({str(v): hashes[k] for k, v in inputs.items() if isinstance(v, Path)})
-        return Stage(run=self, name=name, folder=folder or self.folder / name, parts=parts)
+        return Stage(run=self, name=name, folder=target, parts=parts)
 
     def finish(self) -> None:
         """Complete the manifest with the hashes of everything the stages wrote."""
         self._write_manifest(finished=now())
+
+    def note_stage(self) -> None:
+        """Keep the manifest true while the run goes on: a stage has just been finished."""
+        self._write_manifest(finished=None)
 
     def _append(self, name: str, text: str) -> None:
         with (self.folder / name).open("a", encoding="utf-8") as file:
@@ -239,11 +250,7 @@ class Stage:
     @property
     def record(self) -> dict[str, Any]:
         """What the last finished run of this stage left in stage.json; empty when there is none."""
-        path = self.folder / "stage.json"
-        if not path.is_file():
-            return {}
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return data
+        return _read_json(self.folder / "stage.json")
 
     def is_done(self) -> bool:
         """Whether the outputs on disk are those of this key, byte for byte."""
@@ -284,6 +291,27 @@ class Stage:
         }
         write_json(self.folder / "stage.json", record)
         self.run.stages[self.name] = record
+        self.run.note_stage()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The object in a file of ours; empty when it is missing or torn, as after a crash of the machine."""
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data
+
+
+def _refuse_own_output(inputs: Mapping[str, Path | str], target: Path) -> None:
+    """A stage clears its folder before it works, so nothing that it reads may lie there."""
+    inside = [v for v in inputs.values() if isinstance(v, Path) and v.resolve().is_relative_to(target.resolve())]
+    if inside:
+        raise ConfigError(
+            "a stage would overwrite what it reads",
+            [Problem(where=str(path), found=f"a file inside {target}", expected="a file outside the stage's own folder",
+                     fix="copy it elsewhere and name the copy") for path in inside],
+        )  # fmt: skip
 
 
 def _differing(now_part: Any, before: Any) -> list[str]:

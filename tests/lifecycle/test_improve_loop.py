@@ -63,16 +63,19 @@ def give_feedback_in_a_browser(url: str) -> None:
         page = browser.new_page()
         page.set_default_timeout(WAIT_MS)
         expect.set_options(timeout=WAIT_MS)
-        page.goto(url)
-        for number, question in enumerate(("Please name a red animal.", "Please name a green animal."), start=1):
+        for question, edited in (("Please name a red animal.", ""), ("Please name a green animal.", "A frog.")):
+            page.goto(url)  # a conversation of its own: two answers of a tiny model would not fit its context
             page.get_by_label("Your message").fill(question)
             page.keyboard.press("Enter")
-            expect(page.get_by_role("button", name="Good answer")).to_have_count(number)
-        page.get_by_role("button", name="Good answer").first.click()
-        page.get_by_role("button", name="Edit").last.click()
-        page.get_by_label("The answer as it should be").fill("A frog.")
-        page.get_by_role("button", name="Save edit").click()
-        expect(page.locator(".facts").last).to_contain_text("edited")
+            expect(page.get_by_role("button", name="Good answer")).to_be_visible()
+            if not edited:
+                page.get_by_role("button", name="Good answer").click()
+                expect(page.get_by_role("button", name="Good answer")).to_have_attribute("aria-pressed", "true")
+                continue
+            page.get_by_role("button", name="Edit").click()
+            page.get_by_label("The answer as it should be").fill(edited)
+            page.get_by_role("button", name="Save edit").click()
+            expect(page.locator(".facts")).to_contain_text("edited")
         browser.close()
 
 

@@ -49,6 +49,8 @@ class Subject:
     prompting: str = "chat"
     """How prompts are made: "chat", "plain text, 4 shots (9f3c)". Part of what decides whether completions on disk may
     be reused, so it must change when prompts do."""
+    made_by: str = ""
+    """Digest of the code and libraries that generate: completions that others made are not reused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +175,7 @@ def read_evaluation(folder: Path) -> Evaluation:
 def _completions(
     suite: Suite, subject: Subject, sampling: Sampling, out: Path, say: Callable[[str], None]
 ) -> Kept[Completion]:
-    key = content_id("completions", subject.model_id, subject.prompting, asdict(sampling))
+    key = content_id("completions", subject.model_id, subject.prompting, subject.made_by, asdict(sampling))
     shelf = Shelf(out / "completions.jsonl", Completion, key, rows_each=sampling.num_samples)
     return shelf.fill(suite.examples, lambda chunk: subject.generate(chunk, sampling), say=say)
 
@@ -186,7 +188,7 @@ def _rankings(suite: Suite, subject: Subject, out: Path, say: Callable[[str], No
     if score is None or not examples:
         path.unlink(missing_ok=True)
         return []
-    shelf = Shelf(path, Ranking, content_id("rankings", subject.model_id, subject.prompting))
+    shelf = Shelf(path, Ranking, content_id("rankings", subject.model_id, subject.prompting, subject.made_by))
     return shelf.fill(examples, lambda chunk: rank_options(chunk, score, model_id=subject.model_id), say=say).rows
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from luthier.errors import ModelError, Problem
 
 DIGESTED = ("*.safetensors", "config.json", "adapter_config.json", "tokenizer.json", "chat_template.jinja",
-            "tokenizer_config.json")  # fmt: skip
+            "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+            "*.safetensors.index.json")  # fmt: skip
 """Files that decide what a model answers; `generation_config.json` does not, Luthier reads no sampling from it."""
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from transformers.utils.chat_template_utils import render_jinja_template
@@ -266,8 +266,9 @@ class Renderer:
 def fit(rendered: Rendered, *, max_length: int, overlong: str = "cut_prompt") -> Fitted:
     """The row within `max_length` tokens, what was done to it, and how many tokens fell off.
 
-    "cut_prompt" takes tokens from the start of the prompt (a leading special token stays) and keeps the answer and its
-    stop token; a row whose answer alone is too long is dropped. "cut_answer" cuts the end. "drop" drops.
+    "cut_prompt" takes tokens from the start (a leading special token stays) and keeps the last answer and its stop;
+    an earlier answer that loses its beginning trains nothing, and a row whose last answer alone is too long is dropped.
+    "cut_answer" cuts the end. "drop" drops.
     """
     excess = len(rendered.token_ids) - max_length
     if excess <= 0:
@@ -277,10 +278,19 @@ def fit(rendered: Rendered, *, max_length: int, overlong: str = "cut_prompt") ->
         return Fitted(_slice(rendered, [*range(max_length)]), "answer cut", excess)
     last = max((t for t, w in enumerate(rendered.weights) if w > 0), default=-1)
     tail = len(rendered.token_ids) - 1 - last  # template text after the last stop token trains nothing
-    kept = [0, *range(1 + excess - min(tail, excess), last + 1 + max(0, tail - excess))]
-    if overlong == "cut_prompt" and first > 1 + excess - min(tail, excess):
-        return Fitted(_slice(rendered, kept), "prompt cut", excess)
-    return Fitted(None, "dropped", len(rendered.token_ids))
+    cut = excess - min(tail, excess)
+    begin = last  # of the last answer
+    while begin > 0 and rendered.weights[begin - 1] > 0:
+        begin -= 1
+    if overlong != "cut_prompt" or last < 0 or begin <= 1 + cut:
+        return Fitted(None, "dropped", len(rendered.token_ids))
+    weights = list(rendered.weights)
+    torn = 1 + cut
+    if weights[torn - 1] > 0:  # the border lies inside an earlier answer, or at its end
+        while weights[torn] > 0:
+            weights[torn], torn = 0.0, torn + 1
+    kept = [0, *range(1 + cut, last + 1 + max(0, tail - excess))]
+    return Fitted(_slice(replace(rendered, weights=tuple(weights)), kept), "prompt cut", excess)
 
 
 def _slice(rendered: Rendered, kept: Sequence[int]) -> Rendered:

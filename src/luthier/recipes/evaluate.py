@@ -9,9 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from luthier.config import Config, parse_override, validate
+from luthier.config import Config, assign, parse_override, validate
 from luthier.curate.rows import read_examples
+from luthier.errors import ConfigError, Problem
 from luthier.evaluate.config import EvaluateConfig
+from luthier.recipes.examining import sampled, say_cut_prompts
+from luthier.records import content_id
+from luthier.runs import library_versions, source_digest
 
 
 class EvaluateRecipe(Config):
@@ -24,13 +28,11 @@ def main(
     model: Path, *, files: Sequence[Path], out: Path, overrides: Sequence[str], say: Callable[[str], None]
 ) -> Mapping[str, Any]:
     """Evaluate and write OUT with its report; returns the summary."""
-    data: dict[str, Any] = {"evaluate": {}}
+    data: dict[str, Any] = {}
     for override in overrides:
-        key, value = parse_override(override)
-        table, _, name = key.rpartition(".")
-        data.setdefault(table or key, {})
-        data[table or key] = {**data[table or key], name: value} if table else value
+        assign(data, *parse_override(override))
     config = validate(EvaluateRecipe, data, places={}, default_place="command line").evaluate
+    _refuse_unread(config)
 
     from luthier.evaluate.evaluation import Subject, evaluate
     from luthier.evaluate.report import write_report
@@ -49,8 +51,11 @@ def main(
     subject = Subject(
         model_id=loaded.digest, model_name=model.name,
         generate=generator(loaded, batch_rows=config.batch_rows), score=scorer(loaded),
+        made_by=content_id(source_digest("luthier.models.generate"), source_digest("luthier.models.logprobs"),
+                           library_versions()),
     )  # fmt: skip
-    examples = sorted(found.examples, key=lambda e: e.id)[: config.max_items] if config.max_items else found.examples
+    examples = sampled(found.examples, config)
+    say_cut_prompts(loaded, examples, say=say)
     evaluation = evaluate(
         Suite.of(files[0].stem, examples), subject, graders=named_graders(config.graders, where="evaluate.graders"),
         sampling=config.sampling(), out=out, say=say,
@@ -61,3 +66,14 @@ def main(
         say(f"evaluate | {name} | {kpi.estimate} | {kpi.undecided} undecided, {kpi.errors} errors")
     say(f"evaluate | report {out / 'report.html'}")
     return evaluation.summary
+
+
+def _refuse_unread(config: EvaluateConfig) -> None:
+    """Keys that only a whole run reads: an option that would change nothing is an error."""
+    unread = [key for key in ("suites", "plain_text", "shots") if key in config.model_fields_set]
+    if unread:
+        raise ConfigError(
+            "this command does not read that key",
+            [Problem(where=f"command line: evaluate.{key}", found="a value", expected="a key of one evaluation",
+                     fix="put it into a recipe and use `luthier run`") for key in unread],
+        )  # fmt: skip

@@ -57,6 +57,9 @@ def examined(
         model_id=loaded.digest, model_name=name, score=scorer(loaded),
         generate=generator(loaded, batch_rows=examination.config.batch_rows),
     )  # fmt: skip
+    for suite, path in examination.suites.items():
+        examples = sampled(list(read_records(path, Example)), examination.config)
+        say_cut_prompts(loaded, examples, say=lambda line, suite=suite: run.say(f"{stage.name} | {suite}: {line}"))  # type: ignore[misc]
     found = {suite: _evaluate(stage, suite, examination, subject, stage.folder / suite) for suite in examination.suites}
     _measure_forgetting(loaded, examination.config, stage.folder)
     _say_scores(stage, {suite: evaluation.kpis for suite, evaluation in found.items()})
@@ -148,7 +151,7 @@ def _best_form(stage: Stage, model: Any, shots: Any, config: EvaluateConfig, dev
 
 
 def _measure_forgetting(model: Any, config: EvaluateConfig, out: Path) -> None:
-    """Nats per byte of each plain document, so that base and tuned model can be compared document by document."""
+    """Nats and tokens of each plain document, so that base and tuned model can be compared document by document."""
     if not config.plain_text:
         return
     from luthier.models.logprobs import sum_logprobs
@@ -166,6 +169,13 @@ def _measure_forgetting(model: Any, config: EvaluateConfig, out: Path) -> None:
     write_json(out / "plain_text.json", {"nats": [-s for s in sums], "tokens": tokens})
 
 
+def say_cut_prompts(model: Any, examples: Sequence[Example], *, say: Callable[[str], None]) -> None:
+    """Say how many prompts are longer than the model's positions: they lose their beginning, and not silently."""
+    cut = sum(len(model.renderer.prompt(example.prompt)) > model.max_length - 1 for example in examples)
+    if cut:
+        say(f"{cut:,} of {len(examples):,} prompts are longer than {model.max_length} tokens and lose their beginning")
+
+
 def _stage(
     run: Run, name: str, examination: Examination, model: Path, out: Path, more: Mapping[str, Path | str] | None = None
 ) -> Stage:
@@ -174,9 +184,10 @@ def _stage(
     texts = {f"plain_text {path}": path for path in config.plain_text}
     return run.stage(
         f"evaluate-{name}",
-        owner=("luthier.evaluate.fair_base", "luthier.models.generate", "luthier.models.logprobs", "luthier.graders"),
+        owner=("luthier.evaluate.fair_base", "luthier.models.generate", "luthier.models.logprobs", "luthier.graders",
+               "luthier.train.documents"),
         inputs={**examination.suites, **template, **texts, **(more or {}), "model": digest(model),
-                **grader_files(config.graders)},
+                "examining": Path(__file__), **grader_files(config.graders)},
         options={"evaluate": config.model_dump(mode="json"), "dtype": settings.dtype},
         folder=out,
     )  # fmt: skip
@@ -205,7 +216,7 @@ def _evaluate(stage: Stage, suite: str, examination: Examination, subject: Subje
     from luthier.graders import named_graders
 
     config = examination.config
-    examples = _sampled(list(read_records(examination.suites[suite], Example)), config)
+    examples = sampled(list(read_records(examination.suites[suite], Example)), config)
     return evaluate(
         Suite.of(suite, examples), subject, graders=named_graders(config.graders, where="evaluate.graders"),
         sampling=config.sampling(), out=out, say=lambda line: stage.run.say(f"{stage.name} | {suite}: {line}"),
@@ -220,7 +231,7 @@ def _say_scores(stage: Stage, kpis: Mapping[str, Mapping[str, Any]], *, only: st
     stage.run.say(f"{stage.name} | {' | '.join(scores)} | {time.monotonic() - stage.started:.0f} s")
 
 
-def _sampled(examples: list[Example], config: EvaluateConfig) -> list[Example]:
+def sampled(examples: Sequence[Example], config: EvaluateConfig) -> Sequence[Example]:
     """At most `max_items`, the same ones for every model: those whose ids come first."""
     if config.max_items is None or len(examples) <= config.max_items:
         return examples

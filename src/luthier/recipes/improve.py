@@ -11,13 +11,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from luthier.curate.config import DataConfig
+from luthier.curate.duplicates import Placed
 from luthier.improve.candidates import Collected
 from luthier.improve.cycle import CycleResult, Decision, Steps, Trained, improve
 from luthier.recipes import stages
 from luthier.recipes.examining import Examination, examined
-from luthier.recipes.tune import TuneRecipe
-from luthier.records import Example, read_records, write_records
+from luthier.recipes.tune import TuneRecipe, chosen_base
+from luthier.records import Example, Preference, read_records, write_records
 from luthier.runs import Run
+from luthier.train.config import ModelConfig
 from luthier.versions import Register, Version
 
 EXIT = {"promoted": 0, "nothing new": 0, "unchanged": 0, "held": 1}
@@ -40,16 +42,18 @@ def turn(recipe: TuneRecipe, run: Run) -> CycleResult:
     """Collect, curate, train, judge; the promoted version becomes RUN/model."""
     register = Register(run.folder / "versions")
     rows = run.folder / "curate"
-    taught = [e.messages for name in ("train.jsonl", "dev.jsonl") if (rows / name).is_file()
-              for e in read_records(rows / name, Example)]  # fmt: skip
+    taught = [e.messages for name in ("train.jsonl", "dev.jsonl") for e in read_records(rows / name, Example)]
+    taught += [p.prompt for p in read_records(rows / "preferences.jsonl", Preference)]
+    settings = chosen_base(recipe, run, rows)
+    stages.refuse_own_model(stages.start_of(settings), run.folder)
     steps = Steps(
-        curate=_curate(recipe, run), train=_train(recipe, run), evaluate=_evaluate(recipe, run), gate=_gate(recipe),
-        trained_on=taught,
+        curate=_curate(recipe, run), train=_train(recipe, run, settings), evaluate=_evaluate(recipe, run),
+        gate=_gate(recipe), trained_on=taught,
     )  # fmt: skip
     result = improve(recipe.improve, steps, register=register, folder=run.folder / "improve", say=run.say)
     current = register.current()
     if result.outcome == "promoted" and current is not None:
-        stages.stand(Path(current.model), run.folder)
+        stages.stand(run.folder / "versions" / current.digest, run.folder)
         run.say(f"improve | {current.name} is current | to take it back: luthier versions rollback --run {run.folder}")
     run.finish()
     return result
@@ -59,8 +63,19 @@ def _curate(recipe: TuneRecipe, run: Run) -> Callable[[Collected, Path], Path]:
     """The recipe's own rows and what feedback taught, curated together: a prompt stays on the side where it was."""
 
     def curate(collected: Collected, folder: Path) -> Path:
-        added = [folder.parent / "candidates.jsonl"] if collected.candidates else []
-        added += [folder.parent / "preferences.jsonl"] if collected.preferences else []
+        held_out = _held_out_keys(run)
+        added = []
+        taught: dict[str, Sequence[Example | Preference]] = {
+            "candidates": list(read_records(folder.parent / "candidates.jsonl", Example)),
+            "preferences": list(read_records(folder.parent / "preferences.jsonl", Preference)),
+        }
+        for name, found in taught.items():
+            apart = [record for record in found if not held_out & set(_keys(record))]
+            if len(apart) < len(found):
+                run.say(f"improve | {len(found) - len(apart)} {name} on held-out prompts are not learned from")
+            if apart:
+                write_records(folder.parent / f"{name}-apart.jsonl", apart)
+                added.append(folder.parent / f"{name}-apart.jsonl")
         data = DataConfig(
             files=(*recipe.data.files, *added), held_out=recipe.data.held_out, allow_overlap=recipe.data.allow_overlap
         )
@@ -69,21 +84,33 @@ def _curate(recipe: TuneRecipe, run: Run) -> Callable[[Collected, Path], Path]:
     return curate
 
 
-def _train(recipe: TuneRecipe, run: Run) -> Callable[[Path, Version, Path], Trained]:
+def _held_out_keys(run: Run) -> set[str]:
+    """Prompts that the run evaluates on: feedback on them teaches nothing, or the next gate would be a leak."""
+    held_out = read_records(run.folder / "curate" / "held_out.jsonl", Example)
+    return {Placed.of("", example).prompt_key for example in held_out}
+
+
+def _keys(record: Example | Preference) -> tuple[str, ...]:
+    """The prompt of the final answer and those of the turns before it."""
+    placed = Placed.of("", record)
+    return (placed.prompt_key, *placed.earlier_keys)
+
+
+def _train(recipe: TuneRecipe, run: Run, settings: ModelConfig) -> Callable[[Path, Version, Path], Trained]:
     """The recipe's base tuned on all rows so far: no version inherits the drift of the one before."""
 
     def train(curated: Path, current: Version, folder: Path) -> Trained:
         from luthier.models.folders import digest
 
-        base = stages.start_of(recipe.model)
+        base, turn = stages.start_of(settings), folder.parent.name
         model = stages.tuned(
-            run, "improve-train", recipe.train, start=base, model=recipe.model, folder=folder,
+            run, f"improve-{turn}-train", recipe.train, start=base, model=settings, folder=folder,
             material=stages.curated_material(curated, recipe.train),
         )  # fmt: skip
         has_pairs = (curated / "preferences.jsonl").is_file() and (curated / "preferences.jsonl").stat().st_size > 0
         if recipe.prefer is not None and has_pairs:
             model = stages.tuned(
-                run, "improve-prefer", recipe.prefer, start=model, model=recipe.model,
+                run, f"improve-{turn}-prefer", recipe.prefer, start=model, model=settings,
                 folder=folder.parent / "preferred", material=stages.curated_material(curated, recipe.prefer),
             )  # fmt: skip
         elif has_pairs:

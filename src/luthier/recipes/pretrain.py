@@ -14,12 +14,14 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from luthier.config import Config
+from luthier.errors import ConfigError, DataError, Problem
 from luthier.models.config import BuildConfig
+from luthier.recipes import stages
 from luthier.runs import Run
 from luthier.train.config import RunConfig, TrainConfig
 
@@ -38,7 +40,7 @@ class PretrainData(Config):
 class PretrainRecipe(Config):
     """Keys of a pretrain recipe."""
 
-    recipe: str = "pretrain"
+    recipe: Literal["pretrain"] = "pretrain"
     data: PretrainData
     build: BuildConfig = BuildConfig()
     train: TrainConfig
@@ -51,18 +53,24 @@ def main(recipe: PretrainRecipe, *, echo: Callable[[str], None], step_echo: Call
     from luthier.models.load import load_model
     from luthier.train.training import Place, TrainingData, discard_checkpoints, train
 
+    if recipe.train.method != "pretrain":
+        raise ConfigError(
+            "this recipe cannot train that way",
+            [Problem(where="train.method", found=repr(recipe.train.method), expected='"pretrain"',
+                     fix='write method = "pretrain" under [train]')],
+        )  # fmt: skip
     run = Run.open(recipe.run.dir, recipe, echo=echo, step_echo=step_echo)
     documents, dev = _documents(recipe.data, seed=recipe.train.seed)
     run.say(f"data | {len(documents):,} documents to train on, {len(dev):,} to measure on")
     stage = run.stage(
-        "train", owner="luthier.recipes.pretrain", options=recipe,
+        "train", owner=("luthier.train.training", "luthier.models.build", "luthier.demo.text"),
+        options={**recipe.model_dump(mode="json"), "run": None},
         inputs={str(path): path for path in recipe.data.files},
     )  # fmt: skip
-    if stage.is_done():
-        run.say("train | reused")
-    else:
-        blank = recipe.run.dir / "untrained"
+    if not stages.is_reused(stage):
+        blank = stage.folder / f"untrained-{stage.key[:16]}"
         if not blank.is_dir():
+            shutil.rmtree(blank.with_suffix(".partial"), ignore_errors=True)
             build_model(recipe.build, documents, blank.with_suffix(".partial"), seed=recipe.train.seed)
             os.replace(blank.with_suffix(".partial"), blank)
         place = Place(run=run, folder=stage.folder, key=stage.key)
@@ -72,9 +80,10 @@ def main(recipe: PretrainRecipe, *, echo: Callable[[str], None], step_echo: Call
         )
         facts = _facts(recipe, model, run, documents=len(documents))
         (trained.model / "README.md").write_text(_card(facts), encoding="utf-8")
-        stage.finish(facts=facts)
+        stage.finish([p for p in trained.model.rglob("*") if p.is_file()], facts=facts)
         discard_checkpoints(place)
-    shutil.copytree(stage.folder / "model", recipe.run.dir / "model", dirs_exist_ok=True)
+        shutil.rmtree(blank)
+    stages.stand(stage.folder / "model", recipe.run.dir)
     run.finish()
     run.say(f"done  | {recipe.run.dir / 'model'}")
     return 0
@@ -86,7 +95,13 @@ def _documents(data: PretrainData, *, seed: int) -> tuple[list[str], list[str]]:
 
     texts = read_documents(data.files) if data.files else []
     texts += itertools.islice(practice_documents(seed, data.practice_documents), data.practice_documents)
-    cut = len(texts) - math.ceil(len(texts) * data.dev_share)
+    if not texts:
+        raise DataError(
+            "there is no text to train on",
+            [Problem(where="data", found="no files and no practice_documents", expected="at least one of them",
+                     fix='add files = ["text.txt"] under [data]')],
+        )  # fmt: skip
+    cut = max(1, len(texts) - math.ceil(len(texts) * data.dev_share))
     return texts[:cut], texts[cut:]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.errors import ConfigError, ModelError, Problem
 from luthier.evaluate.config import EvaluateConfig
 from luthier.models.folders import digest, resolve
-from luthier.recipes import stages
+from luthier.recipes import examining, stages
 from luthier.recipes.examining import few_shots
 from luthier.recipes.tune import TuneRecipe
 from luthier.records import Example, read_records
@@ -26,9 +26,12 @@ def selected(run: Run, config: SelectConfig, evaluate: EvaluateConfig, *, rows: 
     """The candidate that the dev rows favour -> RUN/select/selection.json; its table is said line by line."""
     inputs: dict[str, Path | str] = {"dev": rows / "dev.jsonl", "train": rows / "train.jsonl"}
     inputs |= {str(path): _digest_or_error(path) for path in config.candidates}
+    inputs |= {**stages.grader_files([config.grader]), "shots": Path(examining.__file__)}
     stage = run.stage(
         "select", owner=("luthier.select.ranking", "luthier.models.generate", "luthier.models.logprobs"),
-        inputs=inputs, options={"select": config.model_dump(mode="json"), "shots": evaluate.shots},
+        inputs=inputs,
+        options={"select": config.model_dump(mode="json"), "shots": evaluate.shots, "seed": evaluate.seed,
+                 "max_new_tokens": evaluate.max_new_tokens},
     )  # fmt: skip
     if stage.is_done():
         run.say("select | reused, nothing it depends on has changed")
@@ -69,7 +72,9 @@ def main(recipe: TuneRecipe, *, say: Callable[[str], None]) -> dict[str, Any]:
                      fix='add [select] and candidates = ["DIR", "DIR"]')],
         )  # fmt: skip
     run = Run.open(recipe.run.dir, recipe, echo=say)
-    selected(run, recipe.select, recipe.evaluate, rows=stages.curated(run, recipe.data, recipe.curate))
+    chosen = selected(run, recipe.select, recipe.evaluate, rows=stages.curated(run, recipe.data, recipe.curate))
+    run.finish()
+    say(f"select | {chosen}")
     table: dict[str, Any] = json.loads((run.folder / "select" / "selection.json").read_text(encoding="utf-8"))
     return table
 

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+from luthier.config import Config, assign, parse_override, validate
 from luthier.models.folders import resolve
 from luthier.recipes.monitor import report_over
 from luthier.serve.config import ServeConfig
 
 
+class ServeRecipe(Config):
+    """What the command line of `luthier serve` may set."""
+
+    serve: ServeConfig
+
+
 def main(
-    models: Sequence[Path], *, host: str, port: int, store: str, keys_env: str | None, say: Callable[[str], None]
+    models: Sequence[Path], *, settings: dict[str, Any], overrides: Sequence[str], say: Callable[[str], None]
 ) -> None:
     """Serve until told to stop. Every folder is checked before anything is loaded."""
-    config = ServeConfig(host=host, port=port, store=None if store == "none" else store, keys_env=keys_env)
+    data: dict[str, Any] = {"serve": settings}
+    for override in overrides:
+        assign(data, *parse_override(override))
+    config = validate(ServeRecipe, data, places={}, default_place="command line").serve
     for path in models:
         resolve(path)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.curate.config import CurateConfig, DataConfig
+from luthier.errors import ConfigError, Problem
 from luthier.models.folders import base_of, digest, resolve
 from luthier.records import Example, Preference, read_records
 from luthier.runs import Run, Stage
@@ -21,8 +22,6 @@ from luthier.train.config import ModelConfig, TrainConfig
 if TYPE_CHECKING:
     from luthier.train.training import TrainingData
 
-MOST_FORM_ITEMS = 64
-"""Dev rows on which a base's plain-text form is chosen."""
 
 
 def curated(run: Run, data: DataConfig, config: CurateConfig, *, folder: Path | None = None) -> Path:
@@ -77,13 +76,16 @@ def tuned(
     template = {"chat_template": model.chat_template} if model.chat_template else {}
     stage = run.stage(
         name,
-        owner="luthier.train.training",
-        inputs={**material.inputs, "base": digest(start), **template, **grader_files([config.grpo.grader])},
+        owner=("luthier.train.training", *(("luthier.graders",) if config.method == "grpo" else ())),
+        inputs={**material.inputs, "base": digest(start), **template,
+                **(grader_files([config.grpo.grader]) if config.method == "grpo" else {})},
         options={"train": config.model_dump(mode="json"), "dtype": model.dtype},
         folder=folder,
-    )
+    )  # fmt: skip
     if is_reused(stage):
+        shutil.rmtree(stage.folder / "checkpoints", ignore_errors=True)
         return stage.folder / "model"
+    _refuse_lossy(model, config, start)
     from luthier.models.load import load_model
     from luthier.train.training import Place, discard_checkpoints, train
 
@@ -99,6 +101,27 @@ def tuned(
     stage.finish([p for p in (stage.folder / "model").rglob("*") if p.is_file()] + [stage.folder / "trained.json"])
     discard_checkpoints(place)
     return stage.folder / "model"
+
+
+def _refuse_lossy(model: ModelConfig, config: TrainConfig, start: Path) -> None:
+    """All weights in bfloat16: a step smaller than 1/256 of a weight would be rounded away, silently."""
+    is_adapter = config.adapter != "none" or (start / "adapter_config.json").is_file()
+    if model.dtype == "bfloat16" and not is_adapter:
+        raise ConfigError(
+            "training would lose small updates",
+            [Problem(where="model.dtype", found='"bfloat16" with every weight trained', expected='"float32"',
+                     fix='set model.dtype = "float32", or train an adapter (train.adapter = "lora")')],
+        )  # fmt: skip
+
+
+def refuse_own_model(start: Path, run_folder: Path) -> None:
+    """A run that starts from what it wrote would train on and on from its own output."""
+    if start.resolve().is_relative_to(run_folder.resolve()):
+        raise ConfigError(
+            "a run cannot start from its own model",
+            [Problem(where="model.base", found=str(start), expected="a model outside run.dir",
+                     fix="give run.dir another folder")],
+        )  # fmt: skip
 
 
 def rewards(grader: str) -> Callable[..., Any]:
@@ -145,10 +168,15 @@ def is_reused(stage: Stage, *, clear: Callable[[Stage], None] | None = None) -> 
 
 
 def _link(source: str, target: str) -> str:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
+    """Weights are linked, since nobody edits them in place; the small files, which people do edit, are copied."""
+    if source.endswith(".safetensors"):
+        try:
+            os.link(source, target)
+        except OSError:
+            pass
+        else:
+            return target
+    shutil.copy2(source, target)
     return target
 
 

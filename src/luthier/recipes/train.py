@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from luthier.curate.duplicates import Placed
@@ -13,7 +13,7 @@ from luthier.curate.rows import read_examples
 from luthier.errors import DataError, Problem
 from luthier.recipes import stages
 from luthier.recipes.tune import TuneRecipe
-from luthier.records import Example, write_records
+from luthier.records import Example, Preference, write_records
 from luthier.runs import Run
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def main(recipe: TuneRecipe, *, echo: Callable[[str], None], step_echo: Callable
     """Train as the recipe says -> RUN/model and RUN/metrics.jsonl."""
     run = Run.open(recipe.run.dir, recipe, echo=echo, step_echo=step_echo)
     start = stages.start_of(recipe.model)
+    stages.refuse_own_model(start, recipe.run.dir)
     material = _text(recipe) if recipe.train.method == "pretrain" else _rows(recipe, run)
     model = stages.tuned(run, "train", recipe.train, start=start, model=recipe.model, material=material)
     stages.stand(model, run.folder)
@@ -55,15 +56,16 @@ def _rows(recipe: TuneRecipe, run: Run) -> stages.Material:
     if found.problems:
         run.say(f"train | {len(found.problems):,} rows cannot be used; see {folder / 'quarantine.jsonl'}")
     if recipe.data.held_out and not recipe.data.allow_overlap:
-        _refuse_overlap(recipe, found.examples)
+        _refuse_overlap(recipe, (*found.examples, *found.preferences))
     write_records(folder / "train.jsonl", found.examples)
     write_records(folder / "preferences.jsonl", found.preferences)
     return stages.curated_material(folder, recipe.train)
 
 
-def _refuse_overlap(recipe: TuneRecipe, examples: tuple[Example, ...]) -> None:
-    held = {_key(e): e.source for e in read_examples(list(recipe.data.held_out)).examples}
-    shared = [(e.source, held[_key(e)]) for e in examples if _key(e) in held]
+def _refuse_overlap(recipe: TuneRecipe, records: Sequence[Example | Preference]) -> None:
+    held = {Placed.of("", e).prompt_key: e.source for e in read_examples(list(recipe.data.held_out)).examples}
+    placed = [(record.source, Placed.of("", record)) for record in records]
+    shared = [(source, held[k]) for source, p in placed for k in (p.prompt_key, *p.earlier_keys) if k in held]
     if shared:
         raise DataError(
             f"{len(shared):,} prompts are both trained on and held out",
@@ -73,7 +75,3 @@ def _refuse_overlap(recipe: TuneRecipe, examples: tuple[Example, ...]) -> None:
         )  # fmt: skip
 
 
-
-
-def _key(example: Example) -> str:
-    return Placed.of(example.source, example).prompt_key

@@ -10,21 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from luthier.config import Config
 from luthier.curate.config import CurateConfig, DataConfig
-from luthier.errors import ConfigError, Problem
+from luthier.errors import ConfigError, DataError, Problem
 from luthier.evaluate.config import EvaluateConfig, GateConfig
 from luthier.improve.config import ImproveConfig
+from luthier.models.folders import digest
 from luthier.recipes import stages
 from luthier.recipes.examining import Examination, base_examined, examined
-from luthier.runs import Run, write_json
+from luthier.records import Example, read_records, write_records
+from luthier.runs import Run, sha256, write_json
 from luthier.select.config import SelectConfig
-from luthier.serve.config import ServeConfig
 from luthier.train.config import ModelConfig, RunConfig, TrainConfig
+from luthier.versions import Register
 
 if TYPE_CHECKING:
     from luthier.evaluate.comparison import Comparison
@@ -37,7 +39,7 @@ EXIT = {"ship": 0, "hold": 1, "not enough evidence": 3}
 class TuneRecipe(Config):
     """Keys of a tune recipe."""
 
-    recipe: str = "tune"
+    recipe: Literal["tune"] = "tune"
     """The script that reads this file."""
     model: ModelConfig
     data: DataConfig
@@ -50,7 +52,6 @@ class TuneRecipe(Config):
     evaluate: EvaluateConfig = EvaluateConfig()
     gate: GateConfig = GateConfig()
     improve: ImproveConfig = ImproveConfig()
-    serve: ServeConfig = ServeConfig()
     run: RunConfig
 
 
@@ -86,19 +87,19 @@ def main(recipe: TuneRecipe, *, echo: Callable[[str], None], step_echo: Callable
 
 def tune(recipe: TuneRecipe, run: Run) -> Outcome:
     """Every stage in order; each is reused while nothing it depends on has changed."""
-    _check_method(recipe)
+    check_before_running(recipe)
     rows = stages.curated(run, recipe.data, recipe.curate)
-    settings = _chosen_base(recipe, run, rows)
+    _need_preferences(rows, recipe, run)
+    suites = _suites(recipe, run, rows)
+    settings = chosen_base(recipe, run, rows)
     base = stages.start_of(settings)
     material = stages.curated_material(rows, recipe.train)
     models = {"tuned": stages.tuned(run, "train", recipe.train, start=base, model=settings, material=material)}
     if recipe.prefer is not None:
-        _need_preferences(rows, recipe)
         models["preferred"] = stages.tuned(
             run, "prefer", recipe.prefer, start=models["tuned"], model=settings,
             material=stages.curated_material(rows, recipe.prefer),
         )  # fmt: skip
-    suites = _suites(recipe, run, rows)
     examination = Examination(suites=suites, config=recipe.evaluate, settings=settings)
     evaluations = {
         "base": base_examined(run, examination, model=base, rows=rows, kpi=recipe.gate.kpi),
@@ -139,7 +140,7 @@ def _decided(
     return outcome
 
 
-def _chosen_base(recipe: TuneRecipe, run: Run, rows: Path) -> ModelConfig:
+def chosen_base(recipe: TuneRecipe, run: Run, rows: Path) -> ModelConfig:
     """The base of the recipe, or the winner of its candidates."""
     if recipe.select is None:
         return recipe.model
@@ -149,58 +150,102 @@ def _chosen_base(recipe: TuneRecipe, run: Run, rows: Path) -> ModelConfig:
 
 
 def _suites(recipe: TuneRecipe, run: Run, rows: Path) -> dict[str, Path]:
-    """The held-out rows, and the recipe's further suites converted to records."""
-    from luthier.curate.rows import read_examples
-    from luthier.records import write_records
-
+    """The held-out rows, and the recipe's further suites as records; none of their prompts may be trained on."""
     suites = {"held_out": rows / "held_out.jsonl"}
+    if suites["held_out"].stat().st_size == 0:
+        raise DataError(
+            "there is nothing to evaluate on",
+            [Problem(where=str(suites["held_out"]), found="no rows", expected="at least one held-out row",
+                     fix="raise curate.held_out_share, or name files in data.held_out")],
+        )  # fmt: skip
+    if not recipe.evaluate.suites:
+        return suites
+    from luthier.curate.duplicates import Placed
+    from luthier.curate.rows import read_examples
+
+    taught = {Placed.of("", e).prompt_key for e in read_records(rows / "train.jsonl", Example)}
     for path in recipe.evaluate.suites:
+        if path.stem in suites:
+            raise ConfigError(
+                "two suites have one name",
+                [Problem(where=f"evaluate.suites: {path}", found=repr(path.stem),
+                         expected="a file name of its own (held_out is taken)", fix="rename the file")],
+            )  # fmt: skip
         target = run.folder / "suites" / f"{path.stem}.jsonl"
         found = read_examples([path], quarantine=target.with_suffix(".quarantine.jsonl"))
         if found.problems:
             run.say(f"suite | {path.stem}: {len(found.problems)} rows cannot be used; see {target.parent}")
+        shared = [e.source for e in found.examples if Placed.of("", e).prompt_key in taught]
+        if shared and not recipe.data.allow_overlap:
+            raise DataError(
+                f"{len(shared):,} prompts of {path} are trained on",
+                [Problem(where=source, found="a prompt of the training rows", expected="prompts that nobody trained on",
+                         fix="remove it from one of them, or set data.allow_overlap = true") for source in shared],
+            )  # fmt: skip
         write_records(target, found.examples)
         suites[path.stem] = target
     return suites
 
 
-def _check_method(recipe: TuneRecipe) -> None:
-    if recipe.train.method != "pretrain":
-        return
-    raise ConfigError(
-        "this recipe cannot train that way",
-        [Problem(where="train.method", found=repr(recipe.train.method), expected="sft, dpo or grpo",
-                 fix='write recipe = "pretrain" for plain text')],
-    )  # fmt: skip
+def check_before_running(recipe: TuneRecipe) -> None:
+    """What can be known to be wrong before anything has run: a mistake must not wait for hours of training."""
+    from luthier.curate.reading import check_files
+    from luthier.graders import RANK_KPIS, named_graders
 
-
-def _need_preferences(rows: Path, recipe: TuneRecipe) -> None:
-    assert recipe.prefer is not None
-    path = rows / "preferences.jsonl"
-    if recipe.prefer.method == "dpo" and (not path.is_file() or path.stat().st_size == 0):
+    for table, config in (("train", recipe.train), ("prefer", recipe.prefer)):
+        if config is not None and config.method == "pretrain":
+            raise ConfigError(
+                "this recipe cannot train that way",
+                [Problem(where=f"{table}.method", found='"pretrain"', expected="sft, dpo or grpo",
+                         fix='use `luthier train` for plain text, or write recipe = "pretrain"')],
+            )  # fmt: skip
+    known = {*named_graders(recipe.evaluate.graders, where="evaluate.graders"), *RANK_KPIS}
+    named = [("gate.kpi", recipe.gate.kpi)]
+    named += [(f"gate.guardrails.{n}.kpi", guardrail.kpi) for n, guardrail in enumerate(recipe.gate.guardrails)]
+    unknown = [(where, kpi) for where, kpi in named if kpi not in known]
+    if unknown:
         raise ConfigError(
-            "the recipe asks for a preference round, and the data holds no preference",
-            [Problem(where="prefer", found=f"no chosen/rejected rows in {', '.join(map(str, recipe.data.files))}",
+            "the gate cannot be applied",
+            [Problem(where=where, found=repr(kpi), expected=f"one of {', '.join(sorted(known))}",
+                     fix="correct it, or add it to evaluate.graders") for where, kpi in unknown],
+        )  # fmt: skip
+    check_files([*recipe.data.files, *recipe.data.held_out, *recipe.evaluate.suites])
+    for path in (*recipe.evaluate.plain_text, *filter(None, [recipe.model.chat_template])):
+        sha256(path)
+    if recipe.select is None:
+        stages.refuse_own_model(stages.start_of(recipe.model), recipe.run.dir)
+
+
+def _need_preferences(rows: Path, recipe: TuneRecipe, run: Run) -> None:
+    path = rows / "preferences.jsonl"
+    has_pairs = path.is_file() and path.stat().st_size > 0
+    wants = [config for config in (recipe.train, recipe.prefer) if config is not None and config.method == "dpo"]
+    if wants and not has_pairs:
+        raise ConfigError(
+            "the recipe asks for preference training, and the data holds no preference",
+            [Problem(where='method = "dpo"',
+                     found=f"no chosen/rejected rows in {', '.join(map(str, recipe.data.files))}",
                      expected="rows with chosen and rejected",
                      fix="add such a file to data.files, or remove [prefer]")],
         )  # fmt: skip
+    if has_pairs and not wants:
+        run.say("curate | the preferences are kept but not trained on: the recipe has no [prefer] table")
 
 
 def _register(recipe: TuneRecipe, run: Run, rows: Path, outcome: Outcome) -> None:
     """RUN/versions: the model that stands, promoted or held with the numbers of its gate."""
-    from luthier.models.folders import digest
-    from luthier.runs import sha256
-    from luthier.versions import Register
-
     register = Register(run.folder / "versions")
     source = run.folder / ("prefer" if outcome.standing == "preferred" else "train") / "model"
     kept = stages.kept_version(source, run.folder / "versions")
     data = [sha256(rows / name) for name in ("train.jsonl", "preferences.jsonl") if (rows / name).is_file()]
     version = register.add(model=kept, digest=digest(kept), data=data, note=f"luthier run, {outcome.standing}")
     numbers: dict[str, Any] = outcome.verdict.to_json()
-    if version.status != "candidate":
-        return  # the same model as before: a rerun changes nothing that was decided since
-    if outcome.verdict.answer == "ship":
-        register.promote(version.name, numbers)
-    else:
-        register.hold(version.name, numbers)
+    if version.status == "candidate":  # else the same model as before: a rerun changes nothing that was decided since
+        if outcome.verdict.answer == "ship":
+            register.promote(version.name, numbers)
+        else:
+            register.hold(version.name, numbers)
+    current = register.current()
+    if current is not None and current.digest != version.digest:
+        stages.stand(run.folder / "versions" / current.digest, run.folder)
+        run.say(f"versions | {current.name} stays current, in {run.folder / 'model'}")

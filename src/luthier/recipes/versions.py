@@ -6,33 +6,63 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from luthier.errors import ModelError, Problem
 from luthier.recipes import stages
 from luthier.versions import Register, Version
 
 
 def listed(run: Path) -> list[str]:
     """One line a version, oldest first."""
-    versions = Register(run / "versions").list()
+    versions = _register(run).list()
     return [_line(version) for version in versions] or [f"{run} has no versions; `luthier run` registers the first"]
 
 
 def to_json(run: Path) -> list[dict[str, Any]]:
     """The versions as JSON objects."""
-    return [dataclasses.asdict(version) for version in Register(run / "versions").list()]
+    return [dataclasses.asdict(version) for version in _register(run).list()]
 
 
 def promote(run: Path, name: str) -> str:
     """Make `name` current and RUN/model it."""
-    return _made_current(run, Register(run / "versions").promote(name))
+    register = _register(run)
+    for version in register.list():
+        if version.name == name:
+            _folder(run, version)  # before anything is written
+    return _made_current(run, register.promote(name))
 
 
 def rollback(run: Path) -> str:
     """Make the version before the current one current again."""
-    return _made_current(run, Register(run / "versions").rollback())
+    register = _register(run)
+    for version in register.list():
+        if version.status == "retired":
+            _folder(run, version)
+    return _made_current(run, register.rollback())
+
+
+def _register(run: Path) -> Register:
+    if not run.is_dir():
+        raise ModelError(
+            "there is no such run",
+            [Problem(where=f"--run {run}", found="no such folder", expected="a run folder", fix="check the path")],
+        )
+    return Register(run / "versions")
+
+
+def _folder(run: Path, version: Version) -> Path:
+    """Where the run keeps the version's model, whatever folder the command runs in."""
+    folder = run / "versions" / version.digest
+    if not folder.is_dir():
+        raise ModelError(
+            "the version's model is missing",
+            [Problem(where=str(folder), found="no such folder", expected=f"the model of {version.name}",
+                     fix="restore it, or choose another version")],
+        )  # fmt: skip
+    return folder
 
 
 def _made_current(run: Path, version: Version) -> str:
-    stages.stand(Path(version.model), run)
+    stages.stand(_folder(run, version), run)
     return f"{version.name} ({version.digest}) is current, in {run / 'model'}; restart `luthier serve` to serve it"
 
 

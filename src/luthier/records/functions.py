@@ -52,10 +52,10 @@ def load_callable(spec: str, *, where: str) -> Callable[..., Any]:
     """
     path_text, _, name = spec.rpartition(":")
     path = Path(path_text)
-    if not path_text or not path.is_file():
+    if not path_text or not path.is_file() or path.suffix != ".py":
         raise ConfigError(
             "a function of yours could not be loaded",
-            [Problem(where=where, found=repr(spec), expected="an existing file and a function, file.py:name",
+            [Problem(where=where, found=repr(spec), expected="an existing Python file and a function, file.py:name",
                      fix="correct the path or the name")],
         )  # fmt: skip
     module_name = f"luthier_user_{path.stem}"

@@ -104,7 +104,7 @@ class Completion:
     id: str
     example_id: str
     model_id: str
-    """Content digest of the model (see models.digest)."""
+    """Content digest of the model (see models.folders.digest)."""
     text: str
     token_ids: tuple[int, ...] = ()
     """Generated tokens, the stop token included when there was one."""

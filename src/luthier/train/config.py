@@ -96,7 +96,7 @@ class TrainConfig(Config):
     """Rows (pairs for dpo, prompts for grpo) that one optimiser step consumes. Read when `batch_tokens` is not set."""
     batch_tokens: int | None = Field(None, ge=1)
     """Unpadded tokens that one optimiser step consumes; takes the place of `batch_rows`."""
-    micro_batch_tokens: int = Field(8192, ge=1, json_schema_extra=known_as("gradient_accumulation_steps"))
+    micro_batch_tokens: int = Field(8192, ge=1)
     """Padded tokens that pass through the network at once. Changes memory and speed, never the result."""
     max_length: int = Field(1024, ge=2, json_schema_extra=known_as("max_seq_length", "cutoff_len", "max_seq_len"))
     """Longest row in tokens; cut to the model's positions with a notice."""
@@ -113,7 +113,7 @@ class TrainConfig(Config):
     """Steps between checkpoints; without it, about ten a run."""
     eval_every: int | None = Field(None, ge=1, json_schema_extra=known_as("eval_steps"))
     """Steps between measurements of the loss on the dev rows (sft, pretrain); without it, only at the end."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     """Order of the data, dropout, and draws."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from luthier.errors import LuthierError, Problem
 from luthier.train.batch import Batch
 from luthier.train.config import OptimConfig
 from luthier.train.losses import learning_rate
@@ -125,6 +127,8 @@ def steps(
         for group in optimiser.param_groups:
             group["lr"] = lr
         norm = _clip(parameters, config.max_grad_norm)
+        if todo.count > 0 and not (math.isfinite(loss) and math.isfinite(norm)):
+            raise _diverged(index, loss, norm, config.lr)
         if todo.count > 0:  # a step without a trained token changes nothing, and is logged as such
             optimiser.step()
         moment = time.perf_counter()
@@ -133,7 +137,7 @@ def steps(
             trained_tokens=trained, seconds=moment - started, lr=lr, grad_norm=norm,
             metrics={**measured, **todo.metrics},
         )  # fmt: skip
-        started = time.perf_counter()
+        started = moment  # what the caller does with a step (log, checkpoint) counts towards the next
 
 
 def _accumulate(network: Any, work: Work, todo: StepWork) -> tuple[float, int, dict[str, float]]:
@@ -152,6 +156,14 @@ def _accumulate(network: Any, work: Work, todo: StepWork) -> tuple[float, int, d
         for name, value in piece.metrics.items():
             measured[name] = measured.get(name, 0.0) + value / todo.count
     return total / todo.count if todo.count else 0.0, trained, measured
+
+
+def _diverged(step: int, loss: float, norm: float, lr: float) -> LuthierError:
+    return LuthierError(
+        "training has diverged",
+        [Problem(where=f"step {step}", found=f"loss {loss}, gradient norm {norm}", expected="finite numbers",
+                 fix=f"lower optim.lr (now {lr:g}), or raise optim.warmup_steps; the last checkpoint is untouched")],
+    )  # fmt: skip
 
 
 def _clip(parameters: Sequence[Tensor], max_norm: float | None) -> float:

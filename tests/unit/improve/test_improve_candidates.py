@@ -3,8 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from luthier.improve import Holdout, collect, is_holdout
 from luthier.improve import candidates as reasons
+from luthier.improve.candidates import collect
+from luthier.improve.holdout import Holdout, is_holdout
 from luthier.records import Feedback, Message
 from luthier.traces import Trace
 

@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from luthier.errors import DataError, LuthierError
-from luthier.improve import Decision, ImproveConfig, Steps, Trained, improve, is_holdout
+from luthier.improve.config import ImproveConfig
+from luthier.improve.cycle import Decision, Steps, Trained, improve
+from luthier.improve.holdout import is_holdout
 from luthier.records import Example, Feedback, Message, Preference, read_records, write_records
 from luthier.traces import Store, Trace
 from luthier.versions import Register

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luthier.errors import ConfigError, DataError
-from luthier.improve import Holdout, is_holdout
-from luthier.improve.holdout import conversation_root
+from luthier.improve.holdout import Holdout, conversation_root, is_holdout
 from luthier.records import Example, Message
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fakes import SHAPES
 from luthier.models.generate import _settled, generator, next_token_logprobs, request_generator, stream
+from luthier.models.load import load_model
 from luthier.models.protocols import plain_protocol
 from luthier.records import Example, Message, Sampling
 
@@ -151,6 +152,17 @@ def test_streamed_pieces_join_to_the_answer_and_hold_whole_characters(tiny_model
     assert pieces[-1].finish_reason == "stop"
     if "\ufffd" not in text:
         assert not any("\ufffd" in piece.text for piece in pieces)
+
+
+def test_streams_of_a_real_model_join_to_what_its_tokens_say(real_data):
+    """Byte fallback and a decoder that strips the first space (SentencePiece style)."""
+    model = load_model(real_data / "stories260k", device="cpu")
+    for seed in range(6):
+        sampling = Sampling(max_new_tokens=60, temperature=1.5, seed=seed, stop=("zebra",))
+        pieces = list(stream(model, model.bos_ids + model.renderer.encode("Once upon a time"), sampling))
+        ids = [p.token_id for p in pieces if p.token_id not in model.renderer.stop_ids]
+        assert "".join(p.text for p in pieces) == model.renderer.decode(ids)
+        assert pieces[-1].finish_reason is not None
 
 
 def test_a_character_that_stays_incomplete_is_sent_at_the_end_only(tiny_model, monkeypatch):

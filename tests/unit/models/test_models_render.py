@@ -124,6 +124,13 @@ def test_the_last_weight_of_every_trained_turn_is_on_the_stop_token(shape):
     assert {row.token_ids[t] for t in ends} == {renderer.tokenizer.convert_tokens_to_ids(end_of(shape))}
 
 
+def test_an_answer_that_quotes_the_stop_token_trains_to_its_own_end(shape):
+    """PITFALL 6 and 8: the text of a stop token inside an answer does not end its weights early."""
+    renderer, end = renderer_of(shape), end_of(shape)
+    row = renderer.render(conversation("how does it end?", f"with {end} as ever", "and?", "so"))[0]
+    assert trained_text(renderer, row) == f"with {end} as ever{end}so{end}"
+
+
 def test_stop_ids_are_the_end_of_sequence_and_what_the_template_writes_after_an_answer(tiny):
     """PITFALL 6: Gemma's turns end with a token that is not its end-of-sequence token; both stop."""
     names = {s: sorted(map(tiny(s).tokenizer.convert_ids_to_tokens, tiny(s).renderer.stop_ids)) for s in SHAPES}
