@@ -90,7 +90,7 @@ def test_thumbs_and_an_edit_in_a_browser_become_a_training_pair_and_a_judged_ver
     model = load_model(first_version(recipe, run))
     with (
         Store.open(recipe.improve.store) as store,
-        running({"tuned": engine_for(model, "tuned")}, store=store) as server,
+        running({"tuned": engine_for(model, "tuned")}, store=store, max_new_tokens=16) as server,
     ):
         give_feedback_in_a_browser(server.url)
         store.flush()
@@ -102,7 +102,7 @@ def test_thumbs_and_an_edit_in_a_browser_become_a_training_pair_and_a_judged_ver
 
     folder = run.folder / "improve" / "turn-001"
     pairs = list(read_records(folder / "curated" / "preferences.jsonl", Preference))
-    assert [(p.chosen, p.rejected, p.origin) for p in pairs] == [("A frog.", edited.answer, "edit")]
+    assert [(p.chosen, p.origin, p.source) for p in pairs] == [("A frog.", "edit", f"trace:{edited.id}")]
     taught = [e for name in ("train.jsonl", "dev.jsonl", "held_out.jsonl")
               for e in read_records(folder / "curated" / name, Example)]  # fmt: skip
     assert any(e.target == "A frog." for e in taught)

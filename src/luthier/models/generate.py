@@ -138,6 +138,8 @@ def _decode(model: Model, prompts: Sequence[Sequence[int]], drafts: Sequence[Dra
     for b, prompt in enumerate(kept):
         ids_BT[b, width - len(prompt) :] = torch.tensor(prompt)
         mask_BT[b, width - len(prompt) :] = 1
+    # Padding stays in the cache when its batch has shrunk to one row, so this is settled once.
+    is_padded = len({len(prompt) for prompt in kept}) > 1
     ids_BT, mask_BT = ids_BT.to(device), mask_BT.to(device)
     lengths = torch.tensor([len(prompt) for prompt in kept], device=device)
     cache = DynamicCache(config=model.network.config)
@@ -145,7 +147,7 @@ def _decode(model: Model, prompts: Sequence[Sequence[int]], drafts: Sequence[Dra
     positions_BT = (mask_BT.cumsum(-1) - 1).clamp(min=0)
     while live:
         logits = model.network(
-            input_ids=ids_BT, attention_mask=mask_BT if mask_BT.shape[0] > 1 else None, position_ids=positions_BT,
+            input_ids=ids_BT, attention_mask=mask_BT if is_padded else None, position_ids=positions_BT,
             past_key_values=cache, use_cache=True, logits_to_keep=1,
         ).logits[:, -1]  # fmt: skip
         tokens = _draw(logits.cpu(), [drafts[i] for i in live])

@@ -60,7 +60,7 @@ def turn(recipe: TuneRecipe, run: Run) -> CycleResult:
 
 
 def _curate(recipe: TuneRecipe, run: Run) -> Callable[[Collected, Path], Path]:
-    """The recipe's own rows and what feedback taught, curated together: a prompt stays on the side where it was."""
+    """The rows that the run curated and what feedback taught, together; what was held out stays held out."""
 
     def curate(collected: Collected, folder: Path) -> Path:
         held_out = _held_out_keys(run)
@@ -76,8 +76,10 @@ def _curate(recipe: TuneRecipe, run: Run) -> Callable[[Collected, Path], Path]:
             if apart:
                 write_records(folder.parent / f"{name}-apart.jsonl", apart)
                 added.append(folder.parent / f"{name}-apart.jsonl")
+        rows = run.folder / "curate"
+        own = [rows / name for name in ("train.jsonl", "dev.jsonl", "preferences.jsonl")]
         data = DataConfig(
-            files=(*recipe.data.files, *added), held_out=recipe.data.held_out, allow_overlap=recipe.data.allow_overlap
+            files=(*(path for path in own if path.stat().st_size > 0), *added), held_out=(rows / "held_out.jsonl",)
         )
         return stages.curated(run, data, recipe.curate, folder=folder)
 
