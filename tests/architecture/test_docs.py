@@ -23,7 +23,8 @@ from luthier.curate.shapes import SHAPES
 from luthier.graders import GRADERS, grader_by_name
 from luthier.recipes.evaluate import EvaluateRecipe
 from luthier.recipes.pretrain import PretrainRecipe
-from luthier.recipes.reference import reference
+from luthier.recipes.reference import PARTS, reference
+from luthier.recipes.serve import ServeRecipe
 from luthier.recipes.tune import TuneRecipe
 from luthier.records import Completion, Example, Feedback, Grade, Message, Preference
 from luthier.traces import Trace
@@ -35,7 +36,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 NOT_SHELL = {"toml", "python", "json", "text"}
-KEYS = {key.path for kind in (TuneRecipe, PretrainRecipe, EvaluateRecipe) for key in all_keys(kind)}
+KEYS = {key.path for kind in (TuneRecipe, PretrainRecipe, EvaluateRecipe, ServeRecipe) for key in all_keys(kind)}
 
 
 class Snippet(NamedTuple):
@@ -173,7 +174,7 @@ def test_the_recipe_reference_is_current():
 
 def test_the_recipe_reference_lists_every_key_once():
     rows = [line.split("|")[1].strip(" `") for line in reference().splitlines() if line.startswith("| `")]
-    keys = [key for kind in (TuneRecipe, PretrainRecipe) for key in all_keys(kind) if nested_config(key.spec) is None]
+    keys = [key for _, kind in PARTS for key in all_keys(kind) if nested_config(key.spec) is None]
     assert set(rows) == {key.path for key in keys if not key.path.startswith("prefer.")}, "prefer has the keys of train"
     assert {row for row in rows if rows.count(row) > 1} == {"recipe", "data.files"}, "keys of both recipes"
 

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 from luthier.config import Config, Key, all_keys, nested_config
 from luthier.recipes.pretrain import PretrainRecipe
+from luthier.recipes.serve import ServeRecipe
 from luthier.recipes.tune import TuneRecipe
 
 INTRODUCTION = """# Recipe reference
@@ -35,6 +36,11 @@ A recipe is a TOML file. Its key `recipe` names the script that reads it: "tune"
 - "none" in quotes switches an optional key off, since TOML has no null.
 - Relative paths start in the folder where the command runs.
 """
+PARTS: tuple[tuple[str, type[Config]], ...] = (
+    ("The tune recipe", TuneRecipe),
+    ("The pretrain recipe", PretrainRecipe),
+    ("Keys on the command line of luthier serve", ServeRecipe),
+)
 WORDS = {str: "text", Path: "path", int: "whole number", float: "number", bool: "true or false"}
 PLURALS = {str: "texts", Path: "paths"}
 OFF = ' or "none"'
@@ -60,7 +66,7 @@ def reference() -> str:
     """The whole page."""
     shown: dict[type[Config], str] = {}
     parts = [INTRODUCTION]
-    for title, kind in (("The tune recipe", TuneRecipe), ("The pretrain recipe", PretrainRecipe)):
+    for title, kind in PARTS:
         parts.append(f"## {title}\n\n{_first_paragraph(kind)}\n")
         done: list[str] = []
         for table in tables(kind):
@@ -74,9 +80,10 @@ def reference() -> str:
 
 
 def tables(kind: type[Config]) -> Iterator[Table]:
-    """Every table of a recipe in the order of its keys, the nameless first one included."""
+    """Every table in the order of its keys; the first, without a name, holds the keys above all headers."""
     keys = list(all_keys(kind))
-    yield Table("", kind, "", False, False, _plain_keys(keys, ""))
+    if plain := _plain_keys(keys, ""):
+        yield Table("", kind, "", False, False, plain)
     for key in keys:
         inner = nested_config(key.spec)
         if inner is not None:
