@@ -125,7 +125,7 @@ def _scores(page: Page, outcome: Outcome, read: Mapping[str, Mapping[str, Evalua
 
 def _losses(page: Page, folder: Path) -> None:
     page.heading("Training")
-    events = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    events = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").strip().split("\n")]
     for kind, label in (("train", "tuning"), ("prefer", "preference round")):
         steps = [e for e in events if e["kind"] == kind]
         dev = [e for e in events if e["kind"] == f"{kind}_dev"]

@@ -48,7 +48,7 @@ class LoraSettings(Config):
     alpha: float = Field(32.0, gt=0, json_schema_extra=known_as("lora_alpha"))
     """The adapter's output is scaled by alpha / rank."""
     dropout: float = Field(0.0, ge=0, lt=1, json_schema_extra=known_as("lora_dropout"))
-    """Dropout on the adapter's input."""
+    """Dropout on the adapter's input (sft, pretrain; dpo and grpo compare log-probabilities and drop nothing)."""
     targets: Literal["all-linear"] | tuple[str, ...] = Field(
         "all-linear", json_schema_extra=known_as("target_modules", "lora_target")
     )

@@ -44,6 +44,8 @@ class Work:
     prepare: Callable[[int], StepWork]
     """The work of step `step` (from 1), a function of the step and the weights alone."""
     loss: Callable[[Batch], PieceLoss]
+    has_dropout: bool = True
+    """False where the loss compares log-probabilities with those measured without dropout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def steps(
         # Dropout draws from a state of its own step, so a resumed run draws the same.
         torch.manual_seed(seed * 1_000_003 + index)
         todo = work.prepare(index)
-        network.train()
+        network.train(work.has_dropout)
         optimiser.zero_grad(set_to_none=True)
         loss, trained, measured = _accumulate(network, work, todo)
         lr = learning_rate(

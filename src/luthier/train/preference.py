@@ -30,11 +30,15 @@ def pairs_of(preferences: Sequence[Preference], renderer: Renderer, *, max_lengt
     ledger: dict[str, int] = {}
     rows: list[Row] = []
     for preference in preferences:
+        answers = (preference.chosen, preference.rejected)
+        rendered = [renderer.render_answer(preference.prompt, text) for text in answers]
+        excess = max(0, *(len(row.token_ids) - max_length for row in rendered))
+        # As much off the one prompt as off the other, so that both answers follow the same one.
+        limits = [len(row.token_ids) - excess if overlong == "cut_prompt" else max_length for row in rendered]
         both: list[Fit] = [
-            fit_rows([(preference.id, renderer.render_answer(preference.prompt, text))],
-                     max_length=max_length, overlong=overlong)
-            for text in (preference.chosen, preference.rejected)
-        ]  # fmt: skip
+            fit_rows([(preference.id, row)], max_length=limit, overlong=overlong)
+            for row, limit in zip(rendered, limits, strict=True)
+        ]
         outcomes = [next(name for name, n in side.ledger.items() if n) for side in both]
         worst = next((o for o in ("dropped", "nothing trained", "answer cut", "prompt cut") if o in outcomes), "kept")
         ledger[worst] = ledger.get(worst, 0) + 1
@@ -99,4 +103,4 @@ def dpo(network: Any, rows: Sequence[Row], reference_R: Tensor, config: TrainCon
             "dpo/chosen_gain": float(gain_B[0::2].sum()),
         })  # fmt: skip
 
-    return Work(num_steps=len(plan), prepare=prepare, loss=loss)
+    return Work(num_steps=len(plan), prepare=prepare, loss=loss, has_dropout=False)

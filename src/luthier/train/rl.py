@@ -73,7 +73,7 @@ def grpo(
         total = policy_gradient_loss(logprobs_N, drawn_N, advantages_N, batch.weights_N)
         return PieceLoss(total)
 
-    return Work(num_steps=len(plan), prepare=prepare, loss=loss)
+    return Work(num_steps=len(plan), prepare=prepare, loss=loss, has_dropout=False)
 
 
 def drawn_token_logprobs(network: Any, batch: Batch, settings: GrpoSettings) -> torch.Tensor:
