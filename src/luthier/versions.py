@@ -143,7 +143,7 @@ class Register:
     def history(self) -> tuple[dict[str, Any], ...]:
         """Every transition, oldest first."""
         path = self.folder / "history.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        lines = path.read_text(encoding="utf-8").strip().split("\n") if path.is_file() else []
         return tuple(json.loads(line) for line in lines)
 
     @property
