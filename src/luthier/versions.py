@@ -143,8 +143,8 @@ class Register:
     def history(self) -> tuple[dict[str, Any], ...]:
         """Every transition, oldest first."""
         path = self.folder / "history.jsonl"
-        lines = path.read_text(encoding="utf-8").strip().split("\n") if path.is_file() else []
-        return tuple(json.loads(line) for line in lines)
+        lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
+        return tuple(json.loads(line) for line in lines if line)
 
     @property
     def _path(self) -> Path:

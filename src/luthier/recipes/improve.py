@@ -79,7 +79,8 @@ def _curate(recipe: TuneRecipe, run: Run) -> Callable[[Collected, Path], Path]:
         rows = run.folder / "curate"
         own = [rows / name for name in ("train.jsonl", "dev.jsonl", "preferences.jsonl")]
         data = DataConfig(
-            files=(*(path for path in own if path.stat().st_size > 0), *added), held_out=(rows / "held_out.jsonl",)
+            files=(*(path for path in own if path.stat().st_size > 0), *added), held_out=(rows / "held_out.jsonl",),
+            allow_overlap=recipe.data.allow_overlap,
         )
         return stages.curated(run, data, recipe.curate, folder=folder)
 

@@ -1,6 +1,6 @@
 """Build a small model and pre-train it on plain text: the base that ships with the practice world is made by this.
 
-With recipes/pretrain.toml: 2.8M parameters, 12M tokens of the practice world's text, about an hour on two cores.
+With recipes/pretrain.toml: 2.8M parameters, 10.8M tokens of the practice world's text, about an hour on two cores.
 
     luthier run pretrain.toml run.dir=runs/base
 """
@@ -41,6 +41,7 @@ class PretrainRecipe(Config):
     """Keys of a pretrain recipe."""
 
     recipe: Literal["pretrain"] = "pretrain"
+    """The script that reads this file."""
     data: PretrainData
     build: BuildConfig = BuildConfig()
     train: TrainConfig
