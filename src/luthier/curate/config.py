@@ -26,7 +26,7 @@ class CurateConfig(Config):
     strict: bool = False
     """End with an error when a row had to be quarantined. The outputs are written all the same."""
     dev_share: float = Field(0.05, ge=0, lt=1)
-    """Share of the prompts kept for choices: the loss that training measures, the base's plain-text form, candidates."""
+    """Share of the prompts kept for choices: loss during training, the base's plain-text form, candidate bases."""
     held_out_share: float = Field(0.1, ge=0, lt=1, json_schema_extra=known_as("test_size", "val_size", "eval_share"))
     """Share of the prompts that only evaluation reads. Not used where `data.held_out` names files."""
     seed: int = 0
