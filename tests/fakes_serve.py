@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from luthier.serve.server import listening
 from luthier.traces import Store
 
 DIGEST = "0123456789abcdef"
+
+
+WAIT_S = 30
 
 
 class ScriptedPiece(NamedTuple):
@@ -47,6 +51,8 @@ class ScriptedEngine:
     """Set when an answer is over, however it ended."""
     before_prompt: Callable[[], None] = lambda: None
     before_step: Callable[[int], None] = lambda step: None
+    waits_to_be_cancelled_at: int | None = None
+    """At this step the answer waits until the server has noticed that its client has gone."""
 
     def engine(self) -> Engine:
         return Engine(
@@ -73,6 +79,10 @@ class ScriptedEngine:
         try:
             for index, piece in enumerate(pieces):
                 self.before_step(index)
+                deadline = time.monotonic() + WAIT_S
+                while index == self.waits_to_be_cancelled_at and not is_cancelled():
+                    assert time.monotonic() < deadline, "the server did not notice"
+                    threading.Event().wait(0.005)
                 self.num_steps_begun_when_cancelled += is_cancelled()
                 self.num_steps += 1
                 is_last = index == len(pieces) - 1

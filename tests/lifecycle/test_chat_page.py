@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -164,8 +163,7 @@ def test_an_answer_can_be_asked_for_again(site: Site) -> None:
 
 @pytest.mark.parametrize("how", ["Escape", "Stop"])
 def test_an_answer_streams_and_can_be_stopped(site: Site, how: str) -> None:
-    gate = threading.Event()
-    site.scripted.before_step = lambda step: (step == 2 and gate.wait(WAIT_S), None)[1]
+    site.scripted.waits_to_be_cancelled_at = 2
     site.ask("When do you open?")
     expect(site.page.locator(".assistant.busy .text")).to_have_text("It is")
     if how == "Escape":
@@ -173,7 +171,6 @@ def test_an_answer_streams_and_can_be_stopped(site: Site, how: str) -> None:
     else:
         site.page.get_by_role("button", name="Stop").click()
     expect(site.page.locator(".facts")).to_contain_text("stopped")
-    gate.set()
     assert site.scripted.ended.wait(WAIT_S)
     site.page.get_by_role("button", name="Bad answer").click()
     expect(site.page.get_by_role("button", name="Bad answer")).to_have_attribute("aria-pressed", "true")

@@ -60,6 +60,7 @@ def listening(config: ServeConfig) -> Iterator[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(address)
+            listener.listen()  # from here on clients wait in line: the address is said before the first is served
         except OSError as error:
             fix = "stop the program that listens there, or choose another port with serve.port (0 takes a free one)"
             raise _unusable(config, str(error.strerror), fix) from None
