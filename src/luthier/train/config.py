@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from luthier.config import Config, known_as
 
@@ -115,6 +115,12 @@ class TrainConfig(Config):
     """Steps between measurements of the loss on the dev rows (sft, pretrain); without it, only at the end."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Order of the data, dropout, and draws."""
+
+    @model_validator(mode="after")
+    def _is_read(self) -> TrainConfig:
+        if self.method == "grpo" and self.batch_tokens is not None:
+            raise ValueError("batch_tokens is not read by grpo, whose answers have no length yet; set batch_rows")
+        return self
 
 
 class RunConfig(Config):
