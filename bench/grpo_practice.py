@@ -46,7 +46,8 @@ def measure(start: Path, folder: Path, *, steps: int, lr: float) -> dict[str, ob
     for name, model in (("before", start), ("after", folder / "run")):
         evaluate(model, files=[files.rl_held_out], out=folder / name, overrides=DRAWS, say=print)
     found = compare(folder / "before", folder / "after").kpis["auto"]
-    events = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").open(encoding="utf-8")]
+    lines = (folder / "run" / "metrics.jsonl").read_text(encoding="utf-8").strip().split("\n")
+    events = [json.loads(line) for line in lines]
     return {
         "task": "practice world, rl_held_out", "prompts": len(unseen), "draws_per_prompt": 8,
         "steps": steps, "lr": lr, "seconds_of_training": round(seconds, 1),

@@ -107,7 +107,8 @@ def _documents(data: PretrainData, *, seed: int) -> tuple[list[str], list[str]]:
 
 
 def _facts(recipe: PretrainRecipe, model: Any, run: Run, *, documents: int) -> dict[str, Any]:
-    events = [json.loads(line) for line in (run.folder / "metrics.jsonl").open(encoding="utf-8")]
+    lines = (run.folder / "metrics.jsonl").read_text(encoding="utf-8").strip().split("\n")
+    events = [json.loads(line) for line in lines]
     done = [e for e in events if e["kind"] == "train"]
     dev = [e["train/dev_loss"] for e in events if e["kind"] == "train_dev"]
     return {
