@@ -203,3 +203,23 @@ def test_new_writes_a_recipe_that_loads_and_overwrites_none(tmp_path, tiny_model
     assert luthier(monkeypatch, "show", f"{rows}:2", "--model", str(tiny_model_folder)) == 0
     assert "[green<|end|>]" in capsys.readouterr().out.replace("][", "")
     assert luthier(monkeypatch, *arguments) == 2
+
+
+def test_a_suite_that_holds_a_prompt_of_the_preferences_is_refused(recipe, tmp_path, monkeypatch, capsys) -> None:
+    suite = tmp_path / "suite.jsonl"
+    suite.write_text(json.dumps({"prompt": "What is the colour of fox?", "completion": "red"}) + "\n")
+    assert luthier(monkeypatch, "run", str(recipe), f'evaluate.suites=["{suite}"]') == 2
+    assert "suite.jsonl:1" in (error := capsys.readouterr().err) and "are trained on" in error
+
+
+@pytest.mark.parametrize("gate", ['gate.kpi="fluency"', 'gate.guardrails=[{kpi="auto", suite="elsewhere"}]'])
+def test_a_gate_that_cannot_be_applied_is_refused_before_anything_runs(gate, recipe, tmp_path, monkeypatch, capsys):
+    assert luthier(monkeypatch, "run", str(recipe), gate) == 2
+    assert "the gate cannot be applied" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "curate").exists()
+
+
+def test_a_run_that_would_start_from_its_own_model_is_refused(recipe, tmp_path, monkeypatch, capsys) -> None:
+    assert luthier(monkeypatch, "train", str(recipe), "train.max_steps=1") == 0
+    assert luthier(monkeypatch, "train", str(recipe), f'model.base="{tmp_path / "run"}"') == 2
+    assert "cannot start from its own model" in capsys.readouterr().err

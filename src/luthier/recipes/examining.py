@@ -186,8 +186,9 @@ def _stage(
         f"evaluate-{name}",
         owner=("luthier.evaluate.fair_base", "luthier.models.generate", "luthier.models.logprobs", "luthier.graders",
                "luthier.train.documents"),
-        inputs={**examination.suites, **template, **texts, **(more or {}), "model": digest(model),
-                "examining": Path(__file__), **grader_files(config.graders)},
+        inputs={**{f"suite {suite}": path for suite, path in examination.suites.items()}, **template, **texts,
+                **(more or {}), "model": digest(model), "examining": Path(__file__),
+                **grader_files(config.graders)},
         options={"evaluate": config.model_dump(mode="json"), "dtype": settings.dtype},
         folder=out,
     )  # fmt: skip

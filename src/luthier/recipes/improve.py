@@ -52,8 +52,9 @@ def turn(recipe: TuneRecipe, run: Run) -> CycleResult:
     )  # fmt: skip
     result = improve(recipe.improve, steps, register=register, folder=run.folder / "improve", say=run.say)
     current = register.current()
-    if result.outcome == "promoted" and current is not None:
+    if result.outcome in ("promoted", "unchanged") and current is not None:  # unchanged: perhaps cut off before this
         stages.stand(run.folder / "versions" / current.digest, run.folder)
+    if result.outcome == "promoted" and current is not None:
         run.say(f"improve | {current.name} is current | to take it back: luthier versions rollback --run {run.folder}")
     run.finish()
     return result
@@ -63,7 +64,7 @@ def _curate(recipe: TuneRecipe, run: Run) -> Callable[[Collected, Path], Path]:
     """The rows that the run curated and what feedback taught, together; what was held out stays held out."""
 
     def curate(collected: Collected, folder: Path) -> Path:
-        held_out = _held_out_keys(run)
+        held_out = _held_out_keys(recipe, run)
         added = []
         taught: dict[str, Sequence[Example | Preference]] = {
             "candidates": list(read_records(folder.parent / "candidates.jsonl", Example)),
@@ -82,15 +83,22 @@ def _curate(recipe: TuneRecipe, run: Run) -> Callable[[Collected, Path], Path]:
             files=(*(path for path in own if path.stat().st_size > 0), *added), held_out=(rows / "held_out.jsonl",),
             allow_overlap=recipe.data.allow_overlap,
         )
-        return stages.curated(run, data, recipe.curate, folder=folder)
+        # These are our own records: renaming and licensing were for the raw files.
+        config = recipe.curate.model_copy(update={"columns": {}, "licence": None})
+        return stages.curated(run, data, config, folder=folder)
 
     return curate
 
 
-def _held_out_keys(run: Run) -> set[str]:
+def _held_out_keys(recipe: TuneRecipe, run: Run) -> set[str]:
     """Prompts that the run evaluates on: feedback on them teaches nothing, or the next gate would be a leak."""
-    held_out = read_records(run.folder / "curate" / "held_out.jsonl", Example)
-    return {Placed.of("", example).prompt_key for example in held_out}
+    files = [run.folder / "curate" / "held_out.jsonl", *_further_suites(recipe, run).values()]
+    return {Placed.of("", example).prompt_key for path in files for example in read_records(path, Example)}
+
+
+def _further_suites(recipe: TuneRecipe, run: Run) -> dict[str, Path]:
+    """The suites that the recipe names, as the run converted them."""
+    return {path.stem: run.folder / "suites" / f"{path.stem}.jsonl" for path in recipe.evaluate.suites}
 
 
 def _keys(record: Example | Preference) -> tuple[str, ...]:
@@ -111,12 +119,13 @@ def _train(recipe: TuneRecipe, run: Run, settings: ModelConfig) -> Callable[[Pat
             material=stages.curated_material(curated, recipe.train),
         )  # fmt: skip
         has_pairs = (curated / "preferences.jsonl").is_file() and (curated / "preferences.jsonl").stat().st_size > 0
-        if recipe.prefer is not None and has_pairs:
+        if recipe.prefer is not None and (has_pairs or recipe.prefer.method != "dpo"):
             model = stages.tuned(
-                run, f"improve-{turn}-prefer", recipe.prefer, start=model, model=settings,
+                run, f"improve-{turn}-prefer", recipe.prefer, model=settings,
+                start=stages.kept_version(model, run.folder / "versions"),
                 folder=folder.parent / "preferred", material=stages.curated_material(curated, recipe.prefer),
             )  # fmt: skip
-        elif has_pairs:
+        elif has_pairs and recipe.train.method != "dpo":
             run.say("improve | preferences are kept but not trained on: the recipe has no [prefer] table")
         kept = stages.kept_version(model, run.folder / "versions")
         return Trained(kept, digest(kept))
@@ -131,7 +140,8 @@ def _evaluate(recipe: TuneRecipe, run: Run) -> Callable[[Path, Sequence[Example]
         own = list(read_records(run.folder / "curate" / "held_out.jsonl", Example))
         suite = folder.parent / "holdout-suite.jsonl"
         write_records(suite, [*items, *own])
-        examination = Examination(suites={"holdout": suite}, config=recipe.evaluate, settings=recipe.model)
+        suites = {"holdout": suite, **_further_suites(recipe, run)}
+        examination = Examination(suites=suites, config=recipe.evaluate, settings=recipe.model)
         return examined(run, folder.name, examination, model=model, folder=folder)["holdout"]
 
     return evaluate
@@ -142,9 +152,16 @@ def _gate(recipe: TuneRecipe) -> Callable[[Path, Path, float], Decision]:
         from luthier.evaluate.comparison import compare
         from luthier.evaluate.gate import decide
 
-        comparison = compare(before, after)
-        verdict = decide([comparison], config=recipe.gate.model_copy(update={"alpha": alpha}))
-        numbers = {**verdict.to_json(), "comparison": comparison.kpis[recipe.gate.kpi].to_json()}
+        names = [before.name, *(path.stem for path in recipe.evaluate.suites)]
+        comparisons = [compare(before.parent / name, after.parent / name) for name in names]
+        # The run's held-out rows are part of the holdout's suite here.
+        guardrails = tuple(
+            guardrail.model_copy(update={"suite": None}) if guardrail.suite == "held_out" else guardrail
+            for guardrail in recipe.gate.guardrails
+        )
+        config = recipe.gate.model_copy(update={"alpha": alpha, "guardrails": guardrails})
+        verdict = decide(comparisons, config=config)
+        numbers = {**verdict.to_json(), "comparison": comparisons[0].kpis[recipe.gate.kpi].to_json()}
         return Decision(is_promoted=verdict.answer == "ship", word=verdict.answer, numbers=numbers)
 
     return gate

@@ -22,7 +22,7 @@ from luthier.improve.config import ImproveConfig
 from luthier.models.folders import digest
 from luthier.recipes import stages
 from luthier.recipes.examining import Examination, base_examined, examined
-from luthier.records import Example, read_records, write_records
+from luthier.records import Example, Preference, read_records, write_records
 from luthier.runs import Run, sha256, write_json
 from luthier.select.config import SelectConfig
 from luthier.train.config import ModelConfig, RunConfig, TrainConfig
@@ -97,7 +97,8 @@ def tune(recipe: TuneRecipe, run: Run) -> Outcome:
     models = {"tuned": stages.tuned(run, "train", recipe.train, start=base, model=settings, material=material)}
     if recipe.prefer is not None:
         models["preferred"] = stages.tuned(
-            run, "prefer", recipe.prefer, start=models["tuned"], model=settings,
+            run, "prefer", recipe.prefer, model=settings,
+            start=stages.kept_version(models["tuned"], run.folder / "versions"),
             material=stages.curated_material(rows, recipe.prefer),
         )  # fmt: skip
     examination = Examination(suites=suites, config=recipe.evaluate, settings=settings)
@@ -163,7 +164,11 @@ def _suites(recipe: TuneRecipe, run: Run, rows: Path) -> dict[str, Path]:
     from luthier.curate.duplicates import Placed
     from luthier.curate.rows import read_examples
 
-    taught = {Placed.of("", e).prompt_key for e in read_records(rows / "train.jsonl", Example)}
+    learnt: list[Example | Preference] = [
+        *read_records(rows / "train.jsonl", Example),
+        *read_records(rows / "preferences.jsonl", Preference),
+    ]
+    taught = {key for p in (Placed.of("", record) for record in learnt) for key in (p.prompt_key, *p.earlier_keys)}
     for path in recipe.evaluate.suites:
         if path.stem in suites:
             raise ConfigError(
@@ -173,6 +178,12 @@ def _suites(recipe: TuneRecipe, run: Run, rows: Path) -> dict[str, Path]:
             )  # fmt: skip
         target = run.folder / "suites" / f"{path.stem}.jsonl"
         found = read_examples([path], quarantine=target.with_suffix(".quarantine.jsonl"))
+        if not found.examples:
+            raise DataError(
+                "there is nothing to evaluate on",
+                [Problem(where=f"evaluate.suites: {path}", found="only preferences", expected="at least one example",
+                         fix="remove the file from evaluate.suites")],
+            )  # fmt: skip
         if found.problems:
             run.say(f"suite | {path.stem}: {len(found.problems)} rows cannot be used; see {target.parent}")
         shared = [e.source for e in found.examples if Placed.of("", e).prompt_key in taught]
@@ -190,7 +201,7 @@ def _suites(recipe: TuneRecipe, run: Run, rows: Path) -> dict[str, Path]:
 def check_before_running(recipe: TuneRecipe) -> None:
     """What can be known to be wrong before anything has run: a mistake must not wait for hours of training."""
     from luthier.curate.reading import check_files
-    from luthier.graders import RANK_KPIS, named_graders
+    from luthier.graders import RANK_KPIS, grader_by_name, named_graders
 
     for table, config in (("train", recipe.train), ("prefer", recipe.prefer)):
         if config is not None and config.method == "pretrain":
@@ -199,6 +210,8 @@ def check_before_running(recipe: TuneRecipe) -> None:
                 [Problem(where=f"{table}.method", found='"pretrain"', expected="sft, dpo or grpo",
                          fix='use `luthier train` for plain text, or write recipe = "pretrain"')],
             )  # fmt: skip
+        if config is not None and config.method == "grpo":
+            grader_by_name(config.grpo.grader, where=f"{table}.grpo.grader")
     known = {*named_graders(recipe.evaluate.graders, where="evaluate.graders"), *RANK_KPIS}
     named = [("gate.kpi", recipe.gate.kpi)]
     named += [(f"gate.guardrails.{n}.kpi", guardrail.kpi) for n, guardrail in enumerate(recipe.gate.guardrails)]
@@ -209,11 +222,23 @@ def check_before_running(recipe: TuneRecipe) -> None:
             [Problem(where=where, found=repr(kpi), expected=f"one of {', '.join(sorted(known))}",
                      fix="correct it, or add it to evaluate.graders") for where, kpi in unknown],
         )  # fmt: skip
+    suites = {"held_out", *(path.stem for path in recipe.evaluate.suites)}
+    strangers = [(n, g.suite) for n, g in enumerate(recipe.gate.guardrails) if g.suite and g.suite not in suites]
+    if strangers:
+        raise ConfigError(
+            "the gate cannot be applied",
+            [Problem(where=f"gate.guardrails.{n}.suite", found=repr(suite),
+                     expected=f"one of {', '.join(sorted(suites))}",
+                     fix="correct the name, or add the file to evaluate.suites") for n, suite in strangers],
+        )  # fmt: skip
     check_files([*recipe.data.files, *recipe.data.held_out, *recipe.evaluate.suites])
     for path in (*recipe.evaluate.plain_text, *filter(None, [recipe.model.chat_template])):
         sha256(path)
     if recipe.select is None:
         stages.refuse_own_model(stages.start_of(recipe.model), recipe.run.dir)
+        return
+    for candidate in recipe.select.candidates:
+        stages.refuse_own_model(candidate, recipe.run.dir)
 
 
 def _need_preferences(rows: Path, recipe: TuneRecipe, run: Run) -> None:
