@@ -35,7 +35,7 @@ def measure(start: Path, folder: Path, *, steps: int, lr: float) -> dict[str, ob
     recipe = TuneRecipe.model_validate_json(json.dumps({
         "model": {"base": str(start)}, "data": {"files": [str(files.rl_train)]},
         "train": {
-            "method": "grpo", "max_steps": steps, "batch_rows": 16, "micro_batch_tokens": 4096, "max_length": 256,
+            "method": "grpo", "max_steps": steps, "batch_rows": 16, "micro_batch_tokens": 4096,
             "optim": {"lr": lr, "schedule": "constant"}, "grpo": {"group_size": 8, "max_new_tokens": 8}, "seed": 3,
         },
         "run": {"dir": str(folder / "run")},

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from luthier.errors import DataError, Problem
-from luthier.records import Example, content_id, read_records
+from luthier.records import Example, content_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +33,3 @@ class Suite:
             )
         parts = sorted(content_id(e.id, dict(e.grading), e.task, e.cluster) for e in unique)
         return cls(name, unique, content_id("suite", parts), len(given) - len(unique))
-
-
-def read_suite(
-    files: Sequence[Path], *, name: str | None = None, read: Callable[[Path], Iterable[Example]] | None = None
-) -> Suite:
-    """The items of some files, in order. `read` understands other formats; without it they hold Example records.
-
-    The name defaults to that of the first file.
-    """
-    reader = read or (lambda path: read_records(path, Example))
-    return Suite.of(name or files[0].stem, (example for path in files for example in reader(path)))

@@ -118,8 +118,12 @@ class TrainConfig(Config):
 
     @model_validator(mode="after")
     def _is_read(self) -> TrainConfig:
-        if self.method == "grpo" and self.batch_tokens is not None:
-            raise ValueError("batch_tokens is not read by grpo, whose answers have no length yet; set batch_rows")
+        unread = {"batch_tokens": "batch_rows", "max_length": "grpo.max_new_tokens", "overlong": "grpo.max_new_tokens"}
+        given = [key for key in unread if key in self.model_fields_set and getattr(self, key) is not None]
+        if self.method == "grpo" and given:
+            raise ValueError(
+                f"{given[0]} is not read by grpo, whose answers have no length yet; set {unread[given[0]]}"
+            )
         return self
 
 

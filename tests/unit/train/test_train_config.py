@@ -213,3 +213,10 @@ def test_off_is_the_word_none(tmp_path):
 def test_the_config_imports_no_torch():
     code = "import luthier.train.config, sys; assert not {'torch', 'transformers', 'numpy'} & set(sys.modules), sorted(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("key", "value"), [("batch_tokens", 64), ("max_length", 64), ("overlong", "drop")])
+def test_a_key_that_grpo_would_not_read_is_refused(key, value):
+    """PITFALL 34: no option is read by nothing."""
+    with pytest.raises(ValueError, match=f"{key} is not read by grpo"):
+        TrainConfig(method="grpo", **{key: value})
