@@ -58,6 +58,17 @@ class ScriptedScore:
 #   gpt2     learned    yes   none: the plain template is added; BOS is the end-of-sequence token
 SHAPES = ("llama", "qwen3", "gemma3", "gpt2")
 
+# Six more, for what depends on the architecture. Their head is untied, and they speak Llama's chat format.
+#
+#   shape      positions  what is particular
+#   mistral    rotary     every layer sees a sliding window of 24 tokens
+#   phi3       rotary     query, key and value in one projection, gate and up in another
+#   olmo2      rotary     norms after attention and feed-forward, none before
+#   gpt_neox   rotary     on a quarter of each head; attention and feed-forward side by side; biases; layer norm
+#   qwen3_moe  rotary     four experts, two a token
+#   mixtral    rotary     the same with another router
+ALL_SHAPES = (*SHAPES, "mistral", "phi3", "olmo2", "gpt_neox", "qwen3_moe", "mixtral")
+
 TINY_TEXT = (
     "the shop opens at nine and closes at six. where is my order? it left the house on monday.",
     "please tell me the price of the blue lamp. the blue lamp costs twelve coins. thank you for asking.",
@@ -103,7 +114,7 @@ def tiny_tokenizer(shape: str = "llama", *, vocabulary: int = 400, positions: in
 
     from luthier.models.build import train_tokenizer
 
-    if shape == "llama":
+    if shape not in TINY_FORMATS:
         return train_tokenizer(TINY_TEXT, vocabulary=vocabulary, positions=positions)
     form = TINY_FORMATS[shape]
     backend = Tokenizer(models.BPE())
@@ -123,42 +134,59 @@ def tiny_tokenizer(shape: str = "llama", *, vocabulary: int = 400, positions: in
 
 def tiny_network(
     shape: str = "llama", *, vocabulary: int = 400, positions: int = 256, seed: int = 0, spread: float = 0.2,
-    dropout: float = 0.0,
+    dropout: float = 0.0, layers: int = 2,
 ) -> Any:  # fmt: skip
-    """A random network of the shape: width 32, two layers. `spread`, ten times the usual, makes context matter."""
+    """A random network of the shape (`ALL_SHAPES`), 32 wide. `spread`, ten times the usual, makes context matter."""
     import torch
     import transformers
 
     torch.manual_seed(seed)
-    sizes = {
-        "vocab_size": vocabulary, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": positions, "head_dim": 8,
-        "tie_word_embeddings": True, "initializer_range": spread, "bos_token_id": None, "eos_token_id": None,
-        "pad_token_id": None,
-    }  # fmt: skip
-    if shape == "llama":
-        return transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes, attention_dropout=dropout))
-    if shape == "qwen3":
-        return transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**sizes, attention_dropout=dropout))
-    if shape == "gemma3":
-        return transformers.Gemma3ForCausalLM(
-            transformers.Gemma3TextConfig(
-                **sizes, sliding_window=24, layer_types=["sliding_attention", "full_attention"],
-                attention_dropout=dropout,
-            )
+    config = tiny_config(shape, vocab_size=vocabulary, initializer_range=spread, dropout=dropout, layers=layers,
+                         positions=positions)  # fmt: skip
+    return transformers.AutoModelForCausalLM.from_config(config)
+
+
+def tiny_config(shape: str, *, positions: int, layers: int, dropout: float, **sizes: Any) -> Any:
+    """The config of a tiny network."""
+    import transformers
+
+    sizes |= {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
+    if shape == "gpt2":
+        return transformers.GPT2Config(
+            **sizes, n_embd=32, n_inner=64, n_layer=layers, n_head=4, n_positions=positions,
+            resid_pdrop=dropout, embd_pdrop=dropout, attn_pdrop=dropout,
         )  # fmt: skip
-    assert shape == "gpt2"
-    return transformers.GPT2LMHeadModel(
-        transformers.GPT2Config(
-            vocab_size=vocabulary, n_embd=32, n_inner=64, n_layer=2, n_head=4, n_positions=positions,
-            initializer_range=spread, resid_pdrop=dropout, embd_pdrop=dropout, attn_pdrop=dropout,
-            bos_token_id=None, eos_token_id=None, pad_token_id=None,
+    sizes |= {
+        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": layers, "num_attention_heads": 4,
+        "max_position_embeddings": positions, "attention_dropout": dropout, "tie_word_embeddings": shape in SHAPES,
+    }  # fmt: skip
+    if shape == "gpt_neox":
+        return transformers.GPTNeoXConfig(**sizes, hidden_dropout=dropout)
+    sizes |= {"num_key_value_heads": 2}
+    if shape == "phi3":
+        return transformers.Phi3Config(**sizes, resid_pdrop=dropout, embd_pdrop=dropout)
+    if shape == "olmo2":
+        return transformers.Olmo2Config(**sizes)
+    sizes |= {"head_dim": 8}
+    if shape == "gemma3":
+        kinds = ["sliding_attention", "full_attention"]
+        return transformers.Gemma3TextConfig(
+            **sizes, sliding_window=24, layer_types=[kinds[n % 2] for n in range(layers)]
         )
-    )  # fmt: skip
+    kinds_of_config = {
+        "llama": (transformers.LlamaConfig, {}),
+        "qwen3": (transformers.Qwen3Config, {}),
+        "mistral": (transformers.MistralConfig, {"sliding_window": 24}),
+        "qwen3_moe": (transformers.Qwen3MoeConfig, {"num_experts": 4, "num_experts_per_tok": 2,
+                                                    "moe_intermediate_size": 32, "norm_topk_prob": True}),
+        "mixtral": (transformers.MixtralConfig, {"num_local_experts": 4, "num_experts_per_tok": 2}),
+    }  # fmt: skip
+    kind, particular = kinds_of_config[shape]
+    return kind(**sizes, **particular)
 
 
 def write_tiny_model(folder: Path, shape: str = "llama", *, positions: int = 256, **network: Any) -> Path:
-    """Write a tiny random model of the shape (`SHAPES`) in Hugging Face layout; returns the folder."""
+    """Write a tiny random model of the shape (`ALL_SHAPES`) in Hugging Face layout; returns the folder."""
     tokenizer = tiny_tokenizer(shape, positions=positions)
     tiny_network(shape, vocabulary=len(tokenizer), positions=positions, **network).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -195,6 +195,25 @@ def show(
 
 
 @app.command()
+def export(
+    model: ModelDir,
+    to: Annotated[Path, typer.Option("--to", help="A new folder, or a new file that ends in .gguf.")],
+    adapter_only: Annotated[bool, typer.Option("--adapter-only", help="The adapter alone, not merged.")] = False,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, bfloat16 or float16; without it, the format of the base.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """A model for elsewhere: adapter merged, or alone, or one GGUF file; read back and measured before it is kept."""
+    from luthier.recipes.export import main as recipe_main
+
+    exported = recipe_main(model, to=to, adapter_only=adapter_only, dtype=dtype, say=_says(as_json))
+    if as_json:
+        _print_json(exported.to_json())
+    raise typer.Exit(0 if exported.passed else 1)
+
+
+@app.command()
 def check(recipe: Recipe, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Preflight: proofs on this data, this template and this machine; status 1 if one fails."""
     from luthier.recipes import check as recipe_check

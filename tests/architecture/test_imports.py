@@ -17,7 +17,7 @@ SRC = Path(luthier.__file__).parent
 LAYERS = [
     ["errors"],
     ["config", "languages", "records", "stats", "similarity", "privacy"],
-    ["runs", "versions", "tasks"],
+    ["runs", "versions", "tasks", "tracking", "live"],
     ["models", "graders", "traces", "reports"],
     ["curate", "select", "train", "evaluate", "serve", "monitor", "improve"],
     ["demo"],

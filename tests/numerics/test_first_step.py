@@ -10,7 +10,8 @@ from fakes import SHAPES, tiny_examples
 from luthier.models.load import load_model
 from luthier.train.batch import rows_of, text_rows
 from luthier.train.config import OptimConfig, TrainConfig
-from luthier.train.engine import make_optimiser, steps
+from luthier.train.engine import steps
+from luthier.train.optimisers import make_optimiser
 from luthier.train.sft import mean_nll, sft
 
 
@@ -18,7 +19,7 @@ def first_loss(model, rows, **options) -> float:
     config = TrainConfig(batch_rows=len(rows), max_steps=1, optim=OptimConfig(lr=1e-9), **options)
     work = sft(model.network, rows, config)
     return next(
-        steps(model.network, work, optimiser=make_optimiser(model.network, config.optim), config=config.optim, seed=0)
+        steps(model.network, work, optimiser=make_optimiser([*model.network.named_parameters()], config.optim), config=config.optim, seed=0)
     ).loss
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from luthier.errors import ModelError
 from luthier.models.folders import base_of, digest, licence_of, read_template, resolve, unusable
+from luthier.models.quantised import keep_exact, quantisation
 from luthier.models.render import Renderer, plain_template
+from luthier.models.tokens import grow
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
@@ -41,6 +44,8 @@ class Model:
     licence: str | None
     notices: tuple[str, ...]
     """What was done on loading that the user should know, such as an added chat template."""
+    new_token_ids: tuple[int, ...] = ()
+    """Tokens that were added since the base was loaded; an adapter trains their rows."""
 
     @property
     def device(self) -> torch.device:
@@ -50,8 +55,9 @@ class Model:
 
     @property
     def num_parameters(self) -> int:
-        """Parameters of the network, tied ones counted once."""
-        return sum(p.numel() for p in self.network.parameters())
+        """Parameters of the network, tied ones counted once; those held in 4 bits count whole."""
+        states = ((p, getattr(p, "quant_state", None)) for p in self.network.parameters())
+        return sum(p.numel() if state is None else math.prod(state.shape) for p, state in states)
 
     @property
     def bos_ids(self) -> list[int]:
@@ -62,12 +68,18 @@ class Model:
 
 
 def load_model(
-    folder: Path | str, *, dtype: str = "float32", device: str | None = None, chat_template: Path | None = None
+    folder: Path | str,
+    *,
+    dtype: str = "float32",
+    device: str | None = None,
+    chat_template: Path | None = None,
+    quantised: bool = False,
 ) -> Model:
     """The model in `folder`: a Hugging Face layout, an adapter layout, or a run folder that holds `model/`.
 
     A name that is no folder is taken for a hub name. `chat_template`: a Jinja file that takes the place of the
-    folder's own. ModelError names the file that is missing or cannot be used.
+    folder's own. `quantised`: the base's linear layers in 4 bits. ModelError names the file that is missing or cannot
+    be used; ConfigError says that this machine has no kernel for 4 bits.
     """
     where = resolve(folder)
     notices: list[str] = []
@@ -82,10 +94,10 @@ def load_model(
             f"{where} has no chat template; a plain one was added (User: / Assistant:, answers end with "
             f"{tokenizer.eos_token!r}) and is saved with the tuned model"
         )
-    network = _load_network(base, dtype=dtype)
-    if base != where:
-        network = _load_adapter(network, where)
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    network = _load_quantised(base, dtype, chosen) if quantised else _load_network(base, dtype=dtype)
+    if base != where:
+        network = _load_adapter(network, where, num_tokens=len(tokenizer))
     network.to(chosen).eval()
     return Model(
         network=network,
@@ -111,12 +123,12 @@ def _load_tokenizer(where: Path) -> Any:
     return tokenizer
 
 
-def _load_network(base: Path, *, dtype: str) -> Any:
+def _load_network(base: Path, *, dtype: str, **options: Any) -> Any:
     try:
         config = AutoConfig.from_pretrained(base, trust_remote_code=False)
         network, report = AutoModelForCausalLM.from_pretrained(
             base, config=config, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False,
-            output_loading_info=True,
+            output_loading_info=True, **options,
         )  # fmt: skip
     except (ValueError, OSError, KeyError, RuntimeError, SafetensorError) as error:
         raise _unreadable(base, error) from error
@@ -124,19 +136,39 @@ def _load_network(base: Path, *, dtype: str) -> Any:
     return network
 
 
-def _load_adapter(network: Any, where: Path) -> Any:
+def _load_quantised(base: Path, dtype: str, device: str) -> Any:
+    settings = quantisation(dtype=dtype, device=device)
+    network = _load_network(base, dtype=dtype, quantization_config=settings, device_map={"": device})
+    keep_exact(network, dtype=dtype, device=device)
+    return network
+
+
+def _load_adapter(network: Any, where: Path, *, num_tokens: int) -> Any:
     from peft import PeftModel, get_peft_model_state_dict
 
     try:
+        with safe_open(where / "adapter_model.safetensors", framework="pt") as file:
+            stored = set(file.keys())
+        missing = num_tokens - network.get_input_embeddings().weight.shape[0]
+        if missing > 0:
+            _need_rows(where, stored, missing)
+            grow(network, num_tokens)
         with quiet_peft():
             adapted = PeftModel.from_pretrained(network, where, is_trainable=True)
-            with safe_open(where / "adapter_model.safetensors", framework="pt") as file:
-                stored = set(file.keys())
             needed = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
     except (ValueError, OSError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
         raise _unreadable(where, error) from error
     _need_all(where, needed - stored)
     return adapted
+
+
+def _need_rows(where: Path, stored: set[str], missing: int) -> None:
+    """An adapter with a longer tokenizer than its base must bring the rows of the tokens that are new."""
+    rows = ("token_adapter.trainable_tokens_delta", "embed_tokens.weight", "wte.weight", "embed_in.weight",
+            "word_embeddings.weight")  # fmt: skip
+    if not any(name.endswith(rows) for name in stored):
+        raise unusable(where, f"a tokenizer with {missing} tokens more than the base has rows, and no rows for them",
+                       "save the adapter with its embeddings")  # fmt: skip
 
 
 def _need_all(where: Path, absent: set[str]) -> None:
@@ -160,8 +192,10 @@ def quiet_peft() -> Iterator[None]:
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False", category=UserWarning)
         # It only warns of missing tensors; here they are an error.
         warnings.filterwarnings("ignore", message="Found missing adapter keys", category=UserWarning)
-        # It looks for the base's config on a hub to tell whether the vocabulary grew; ours never does.
+        # It looks for the base's config on a hub to tell whether the vocabulary grew; here that is known.
         warnings.filterwarnings("ignore", message="Could not find a config file", category=UserWarning)
+        # An adapter that brought the whole embeddings of a longer tokenizer keeps them.
+        warnings.filterwarnings("ignore", message="Setting `save_embedding_layers` to `True`", category=UserWarning)
         yield
 
 

@@ -1,5 +1,6 @@
-"""Build a small model and pre-train it on plain text: the base that ships with the practice world is made by this.
+"""Pre-train on plain text: a model built from its sizes, or one that exists, grown or pruned before (docs/build.md).
 
+The base that ships with the practice world is made by this.
 With recipes/pretrain.toml: 2.8M parameters, 10.8M tokens of the practice world's text, about an hour on two cores.
 
     luthier run pretrain.toml run.dir=runs/base
@@ -20,7 +21,8 @@ from pydantic import Field
 
 from luthier.config import Config
 from luthier.errors import ConfigError, DataError, Problem
-from luthier.models.config import BuildConfig
+from luthier.models.config import CHANGES, BuildConfig
+from luthier.models.folders import digest, licence_of, resolve
 from luthier.recipes import stages
 from luthier.runs import Run
 from luthier.train.config import RunConfig, TrainConfig
@@ -49,10 +51,10 @@ class PretrainRecipe(Config):
 
 
 def main(recipe: PretrainRecipe, *, echo: Callable[[str], None], step_echo: Callable[[str], None] | None) -> int:
-    """Text -> tokenizer and random network -> pre-trained model in RUN/model."""
-    from luthier.models.build import build_model
+    """Text -> tokenizer and random network, or a model to go on from -> pre-trained model in RUN/model."""
     from luthier.models.load import load_model
-    from luthier.train.training import Place, TrainingData, discard_checkpoints, train
+    from luthier.train.loop import Place
+    from luthier.train.training import TrainingData, discard_checkpoints, train
 
     if recipe.train.method != "pretrain":
         raise ConfigError(
@@ -60,26 +62,26 @@ def main(recipe: PretrainRecipe, *, echo: Callable[[str], None], step_echo: Call
             [Problem(where="train.method", found=repr(recipe.train.method), expected='"pretrain"',
                      fix='write method = "pretrain" under [train]')],
         )  # fmt: skip
+    start = _start_of(recipe)
     run = Run.open(recipe.run.dir, recipe, echo=echo, step_echo=step_echo)
     documents, dev = _documents(recipe.data, seed=recipe.train.seed)
     run.say(f"data | {len(documents):,} documents to train on, {len(dev):,} to measure on")
     stage = run.stage(
-        "train", owner=("luthier.train.training", "luthier.models.build", "luthier.demo.text"),
+        "train", owner=("luthier.train.training", "luthier.models.reshape", "luthier.demo.text"),
         options={**recipe.model_dump(mode="json"), "run": None},
-        inputs={str(path): path for path in recipe.data.files},
+        inputs={**{str(path): path for path in recipe.data.files}, **({"start": digest(start)} if start else {})},
     )  # fmt: skip
     if not stages.is_reused(stage):
         blank = stage.folder / f"untrained-{stage.key[:16]}"
         if not blank.is_dir():
             shutil.rmtree(blank.with_suffix(".partial"), ignore_errors=True)
-            build_model(recipe.build, documents, blank.with_suffix(".partial"), seed=recipe.train.seed)
+            for words in _untrained(recipe, documents, blank.with_suffix(".partial")):
+                run.say(f"build | {words}")
             os.replace(blank.with_suffix(".partial"), blank)
         place = Place(run=run, folder=stage.folder, key=stage.key)
         model = load_model(blank)
-        trained = train(
-            model, TrainingData(documents=documents, dev_documents=dev), recipe.train, place=place
-        )
-        facts = _facts(recipe, model, run, documents=len(documents))
+        trained = train(model, TrainingData(documents=documents, dev_documents=dev), recipe.train, place=place)
+        facts = _facts(recipe, model, run, documents=len(documents), start=start)
         (trained.model / "README.md").write_text(_card(facts), encoding="utf-8")
         stage.finish([p for p in trained.model.rglob("*") if p.is_file()], facts=facts)
         discard_checkpoints(place)
@@ -88,6 +90,32 @@ def main(recipe: PretrainRecipe, *, echo: Callable[[str], None], step_echo: Call
     run.finish()
     run.say(f"done  | {recipe.run.dir / 'model'}")
     return 0
+
+
+def _start_of(recipe: PretrainRecipe) -> Path | None:
+    """The folder of `build.start`; an error before anything has run where it is none, or this run's own."""
+    if recipe.build.start is None:
+        return None
+    start = resolve(recipe.build.start)
+    if start.resolve().is_relative_to(recipe.run.dir.resolve()):
+        raise ConfigError(
+            "a run cannot start from its own model",
+            [Problem(where="build.start", found=str(start), expected="a model outside run.dir",
+                     fix="give run.dir another folder")],
+        )  # fmt: skip
+    return start
+
+
+def _untrained(recipe: PretrainRecipe, documents: list[str], folder: Path) -> list[str]:
+    """Write the network before its first step to `folder`; returns what was done to the model at `build.start`."""
+    if recipe.build.start is not None:
+        from luthier.models.reshape import reshape_model
+
+        return reshape_model(recipe.build, documents, folder)
+    from luthier.models.build import build_model
+
+    build_model(recipe.build, documents, folder, seed=recipe.train.seed)
+    return []
 
 
 def _documents(data: PretrainData, *, seed: int) -> tuple[list[str], list[str]]:
@@ -106,20 +134,26 @@ def _documents(data: PretrainData, *, seed: int) -> tuple[list[str], list[str]]:
     return texts[:cut], texts[cut:]
 
 
-def _facts(recipe: PretrainRecipe, model: Any, run: Run, *, documents: int) -> dict[str, Any]:
+def _facts(recipe: PretrainRecipe, model: Any, run: Run, *, documents: int, start: Path | None) -> dict[str, Any]:
     lines = (run.folder / "metrics.jsonl").read_text(encoding="utf-8").strip().split("\n")
     events = [json.loads(line) for line in lines]
     done = [e for e in events if e["kind"] == "train"]
     dev = [e["train/dev_loss"] for e in events if e["kind"] == "train_dev"]
-    return {
+    sizes = recipe.build.model_dump(exclude={"start", *CHANGES}, exclude_none=True)
+    facts = {
         "parameters": model.num_parameters,
         "documents": documents,
         "tokens": sum(e["train/tokens"] for e in done),
         "steps": len(done),
         "hours": round(sum(e["train/tokens"] / max(e["train/tokens_per_s"], 1e-9) for e in done) / 3600, 2),
         "dev_loss": dev[-1] if dev else None,
-        "sizes": recipe.build.model_dump(),
     }
+    if start is None:
+        if recipe.build.experts is None:
+            del sizes["experts_per_token"]  # nothing reads it
+        return {**facts, "sizes": sizes}
+    changes = recipe.build.model_dump(include=set(CHANGES), exclude_defaults=True)
+    return {**facts, "start": str(start), "digest": digest(start), "licence": licence_of(start), "changes": changes}
 
 
 def _card(facts: dict[str, Any]) -> str:
@@ -130,13 +164,24 @@ def _card(facts: dict[str, Any]) -> str:
         if loss is not None
         else "not measured: no documents were kept apart"
     )
-    return (
-        "---\nlicense: apache-2.0\n---\n"
-        "# A small base model, pre-trained from scratch by Luthier\n\n"
-        f"- Shape: Llama, {facts['parameters']:,} parameters; {facts['sizes']}\n"
+    trained = (
         f"- Text: {facts['documents']:,} documents, {facts['tokens']:,} tokens consumed in {facts['steps']:,} steps\n"
         f"- Time: {facts['hours']} hours of training steps\n"
         f"- Measured: {measured}\n"
+    )
+    if "start" in facts:
+        licence = f"---\nlicense: {facts['licence']}\n---\n" if facts["licence"] else ""
+        return (
+            f"{licence}# A model pre-trained further by Luthier\n\n"
+            f"- Start: {facts['start']}, digest {facts['digest']}; changed: {facts['changes'] or 'nothing'}\n"
+            f"- Shape: {facts['parameters']:,} parameters\n{trained}"
+            "- What it knew beside this text may have faded: measure it before use.\n"
+        )
+    shape = "Qwen3-MoE" if "experts" in facts["sizes"] else "Llama"
+    return (
+        "---\nlicense: apache-2.0\n---\n"
+        "# A small base model, pre-trained from scratch by Luthier\n\n"
+        f"- Shape: {shape}, {facts['parameters']:,} parameters; {facts['sizes']}\n{trained}"
         "- Trained on plain text only: it has never seen the chat format, nor was it tuned to follow instructions.\n"
         "- For practice and tests; it knows nothing of the world outside its text.\n"
     )

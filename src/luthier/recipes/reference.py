@@ -42,7 +42,7 @@ PARTS: tuple[tuple[str, type[Config]], ...] = (
     ("Keys on the command line of luthier serve", ServeRecipe),
 )
 WORDS = {str: "text", Path: "path", int: "whole number", float: "number", bool: "true or false"}
-PLURALS = {str: "texts", Path: "paths"}
+PLURALS = {str: "texts", Path: "paths", int: "whole numbers"}
 OFF = ' or "none"'
 BOUNDS = {"ge": "at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}", "min_length": "at least {}"}
 """Limits of a key, by the names that annotated_types gives them."""
@@ -154,7 +154,7 @@ def _in_words(annotation: Any) -> str:
         words = " or ".join(_in_words(option) for option in inner if option is not type(None))
         return words + OFF if type(None) in inner else words
     if origin is tuple:
-        return f"list of {PLURALS[inner[0]]}"
+        return f"list of {PLURALS[inner[0]] if inner[0] in PLURALS else _in_words(inner[0])}"
     if origin is dict:
         return f"table of {PLURALS[inner[1]]}"
     return WORDS[annotation]

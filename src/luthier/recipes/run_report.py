@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 TONES: dict[str, Tone] = {"ship": "good", "hold": "bad", "not enough evidence": "unsure"}
 SAMPLES = 24
 MOST_CHARACTERS = 1200
+SMOOTHED = 20
+"""Steps over which the smooth line of a long training is a mean."""
+PACE = (
+    ("train/tokens_per_s", "tokens/s", "Speed"),
+    ("train/utilisation", "share of computed positions that are tokens", "Use of the passes"),
+)
+"""What is drawn below the losses where it was logged: metric, unit, caption."""
 
 
 class Forgetting(NamedTuple):
@@ -67,7 +75,12 @@ def score_rows(outcome: Outcome, kpi: str) -> list[tuple[str, str, str, str, str
 
 def forgetting(outcome: Outcome) -> list[Forgetting]:
     """Perplexity on plain text of each model; empty when the recipe names no plain text."""
-    found = {name: _plain_text(next(iter(places.values())).parent) for name, places in outcome.evaluations.items()}
+    return forgetting_between({n: next(iter(places.values())).parent for n, places in outcome.evaluations.items()})
+
+
+def forgetting_between(folders: Mapping[str, Path]) -> list[Forgetting]:
+    """The same by the folders that hold the evaluations of each model, "base" among them."""
+    found = {name: _plain_text(folder) for name, folder in folders.items()}
     base = found.get("base")
     rows = []
     for name, measured in found.items():
@@ -124,17 +137,63 @@ def _scores(page: Page, outcome: Outcome, read: Mapping[str, Mapping[str, Evalua
 
 
 def _losses(page: Page, folder: Path) -> None:
+    """For each training stage: its numbers, the losses over its steps, and how fast it went."""
     page.heading("Training")
-    events = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").strip().split("\n")]
+    events = _events(folder / "metrics.jsonl")
     for kind, label in (("train", "tuning"), ("prefer", "preference round")):
-        steps = [e for e in events if e["kind"] == kind]
-        dev = [e for e in events if e["kind"] == f"{kind}_dev"]
+        steps = [e for e in events if e["kind"] == kind and "train/loss" in e]
+        dev = [e for e in events if e["kind"] == f"{kind}_dev" and "train/dev_loss" in e]
         if not steps:
             continue
-        lines = [Line("training", [e["step"] for e in steps], [e["train/loss"] for e in steps])]
-        if len(dev) > 1:
+        page.facts(_training_facts(steps, dev))
+        at = [e["step"] for e in steps]
+        losses = [e["train/loss"] for e in steps]
+        lines = [Line("each step", at, losses)]
+        if len(steps) >= 3 * SMOOTHED:
+            lines.append(Line(f"mean of {SMOOTHED}", at, _smoothed(losses)))
+        if dev:
             lines.append(Line("dev rows", [e["step"] for e in dev], [e["train/dev_loss"] for e in dev]))
         page.figure(line_plot(lines, x_label="step", y_label="loss"), f"Loss of the {label}")
+        for name, unit, caption in PACE:
+            if any(name in e for e in steps):
+                line = Line("each step", at, [e.get(name) for e in steps])
+                page.figure(line_plot([line], x_label="step", y_label=unit), f"{caption} during the {label}")
+
+
+def _training_facts(steps: Sequence[Mapping[str, Any]], dev: Sequence[Mapping[str, Any]]) -> dict[str, object]:
+    tokens = [e.get("train/tokens", 0) for e in steps]
+    facts: dict[str, object] = {
+        "steps": len(steps), "tokens": sum(tokens),
+        "loss, first to last step": f"{steps[0]['train/loss']:.4f} -> {steps[-1]['train/loss']:.4f}",
+    }  # fmt: skip
+    if dev:
+        lowest = min(dev, key=lambda e: (e["train/dev_loss"], e["step"]))
+        facts["dev loss, last"] = f"{dev[-1]['train/dev_loss']:.4f} at step {dev[-1]['step']:,}"
+        facts["dev loss, lowest"] = f"{lowest['train/dev_loss']:.4f} at step {lowest['step']:,}"
+    facts["tokens/s, median"] = statistics.median(e.get("train/tokens_per_s", 0.0) for e in steps)
+    return facts
+
+
+def _smoothed(values: Sequence[float]) -> list[float | None]:
+    """The mean of each value and those before it, SMOOTHED in all; nothing for the first ones."""
+    found: list[float | None] = [None] * (SMOOTHED - 1)
+    window = sum(values[: SMOOTHED - 1])
+    for number in range(SMOOTHED - 1, len(values)):
+        window += values[number]
+        found.append(window / SMOOTHED)
+        window -= values[number - SMOOTHED + 1]
+    return found
+
+
+def _events(path: Path) -> list[dict[str, Any]]:
+    events = []
+    with path.open(encoding="utf-8") as file:
+        for text in file:
+            try:
+                events.append(json.loads(text))
+            except ValueError:  # the line that was being written when a run was killed
+                continue
+    return events
 
 
 def _clusters(page: Page, read: Mapping[str, Mapping[str, Evaluation]], kpi: str) -> None:

@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Any
 from luthier.curate.config import CurateConfig, DataConfig
 from luthier.errors import ConfigError, Problem
 from luthier.models.folders import base_of, digest, resolve
-from luthier.records import Example, Preference, read_records
+from luthier.records import Example, Preference, Sampling, read_records
 from luthier.runs import Run, Stage
 from luthier.train.config import ModelConfig, TrainConfig
 
 if TYPE_CHECKING:
+    from luthier.models.load import Model
     from luthier.train.training import TrainingData
 
+MOST_DEV_PROMPTS = 200
+"""Dev prompts that a run answers at each measurement."""
 
 
 def curated(run: Run, data: DataConfig, config: CurateConfig, *, folder: Path | None = None) -> Path:
@@ -55,17 +58,20 @@ def curated_material(rows: Path, config: TrainConfig) -> Material:
     preferences, train, dev = rows / "preferences.jsonl", rows / "train.jsonl", rows / "dev.jsonl"
 
     def read() -> TrainingData:
+        from luthier.train.documents import read_documents
         from luthier.train.training import TrainingData
 
         if config.method == "dpo":
             return TrainingData(preferences=list(read_records(preferences, Preference)))
-        has_dev = config.method == "sft" and dev.is_file()
         return TrainingData(
-            examples=list(read_records(train, Example)), dev=list(read_records(dev, Example)) if has_dev else ()
+            examples=list(read_records(train, Example)),
+            dev=list(read_records(dev, Example)) if dev.is_file() else (),
+            text=read_documents(config.text.files) if config.text.files else (),
         )
 
     files = {"preferences": preferences} if config.method == "dpo" else {"train": train, "dev": dev}
-    return Material(inputs={name: path for name, path in files.items() if path.is_file()}, read=read)
+    text = {f"text {path}": path for path in config.text.files}
+    return Material(inputs={**{n: path for n, path in files.items() if path.is_file()}, **text}, read=read)
 
 
 def tuned(
@@ -76,24 +82,29 @@ def tuned(
     template = {"chat_template": model.chat_template} if model.chat_template else {}
     stage = run.stage(
         name,
-        owner=("luthier.train.training", *(("luthier.graders",) if config.method == "grpo" else ())),
-        inputs={**material.inputs, "base": digest(start), **template,
-                **(grader_files([config.grpo.grader]) if config.method == "grpo" else {})},
-        options={"train": config.model_dump(mode="json"), "dtype": model.dtype},
+        owner=("luthier.train.training", *(("luthier.graders",) if _graders(config) else ())),
+        inputs={**material.inputs, "base": digest(start), **template, **grader_files(_graders(config))},
+        options={"train": config.model_dump(mode="json"), "dtype": model.dtype, "new_tokens": model.new_tokens},
         folder=folder,
     )  # fmt: skip
     if is_reused(stage):
         shutil.rmtree(stage.folder / "checkpoints", ignore_errors=True)
         return stage.folder / "model"
-    _refuse_lossy(model, config, start)
     from luthier.models.load import load_model
+    from luthier.models.tokens import add_tokens
     from luthier.train.training import Place, discard_checkpoints, train
 
-    loaded = load_model(start, dtype=model.dtype, chat_template=model.chat_template)
+    loaded = load_model(
+        start, dtype=model.dtype, chat_template=model.chat_template, quantised=config.adapter == "qlora"
+    )
     for notice in loaded.notices:
         run.say(f"{name} | {notice}")
+    loaded = add_tokens(loaded, model.new_tokens)
     place = Place(run=run, folder=stage.folder, key=stage.key, kind=name)
-    trained = train(loaded, material.read(), config, place=place, grade_all=rewards(config.grpo.grader))
+    data = material.read()
+    trained = train(
+        loaded, data, config, place=place, grade_all=rewards(config.grpo.grader), grade_dev=_dev_grade(config, data)
+    )
     run.say(
         f"{name} | {trained.num_steps} steps in {trained.seconds:,.0f} s | loss {trained.first_loss:.4f} -> "
         f"{trained.last_loss:.4f} | {trained.model}"
@@ -103,15 +114,36 @@ def tuned(
     return stage.folder / "model"
 
 
-def _refuse_lossy(model: ModelConfig, config: TrainConfig, start: Path) -> None:
-    """All weights in bfloat16: a step smaller than 1/256 of a weight would be rounded away, silently."""
-    is_adapter = config.adapter != "none" or (start / "adapter_config.json").is_file()
-    if model.dtype == "bfloat16" and not is_adapter:
+def _graders(config: TrainConfig) -> list[str]:
+    """The graders that decide what the training leaves."""
+    of_dev = [config.keep_best] if config.keep_best not in (None, "loss") else []
+    return [*([config.grpo.grader] if config.method == "grpo" else []), *filter(None, of_dev)]
+
+
+def _dev_grade(config: TrainConfig, data: TrainingData) -> Callable[[Model], float] | None:
+    """The mean grade of greedy answers to the dev prompts, by the grader that `keep_best` names."""
+    if config.keep_best in (None, "loss"):
+        return None
+    from luthier.graders import grade_all, grader_by_name
+    from luthier.models.generate import generator
+
+    assert config.keep_best is not None
+    grader = grader_by_name(config.keep_best, where="train.keep_best")
+    asked = [e for e in data.dev if e.targets][:MOST_DEV_PROMPTS]
+    if not asked:
         raise ConfigError(
-            "training would lose small updates",
-            [Problem(where="model.dtype", found='"bfloat16" with every weight trained', expected='"float32"',
-                     fix='set model.dtype = "float32", or train an adapter (train.adapter = "lora")')],
+            "the best checkpoint cannot be found",
+            [Problem(where="train.keep_best", found=f"{config.keep_best!r}, and no dev row with an answer",
+                     expected="dev rows to answer", fix='raise curate.dev_share, or set train.keep_best = "loss"')],
         )  # fmt: skip
+
+    def measure(model: Model) -> float:
+        longest = max(len(model.renderer.encode(e.targets[0])) for e in asked)
+        completions = generator(model)(asked, Sampling(max_new_tokens=2 * longest + 8, temperature=0.0))
+        values = [g.value for g in grade_all(grader, asked, completions) if g.value is not None]
+        return sum(values) / max(len(values), 1)
+
+    return measure
 
 
 def refuse_own_model(start: Path, run_folder: Path) -> None:

@@ -1,23 +1,29 @@
 """Rows to batches: what each optimiser step consumes, and how it passes through the network piece by piece.
 
-Each row is a line of its own in a right-padded micro-batch, rows of like length together: no sample ever sees another,
-and little is padded. The plan is a function of lengths, sizes and seed alone: a resumed run needs only its step.
+Rows go end to end in a packed micro-batch (nothing is padded, attention keeps them apart), or each is a line of its own
+in a right-padded one, rows of like length together. The plan is a function of lengths, sizes and seed alone: a resumed
+run needs only its step, and the number of processes changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from heapq import heapreplace
+from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from luthier.models.attention import PackedRows
 from luthier.models.render import Rendered, Renderer, fit
 from luthier.records import Example
 
-# Shape letters: B rows, T positions, N trained positions (flat index over B*T).
+# Shape letters: B rows, T positions, N trained positions (flat index over B*T). Packed: B is 1, T all tokens.
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Right-padded rows; `positions_N` are those whose next token trains."""
+    """Packed or right-padded rows; `positions_N` are those whose next token trains."""
 
     input_ids_BT: Tensor
     """int64; padding is known by position, never by id."""
@@ -46,11 +52,30 @@ class Batch:
     weights_N: Tensor
     """float32, all above 0."""
     row_N: Tensor
-    """int64: which of the B rows each trained position belongs to."""
+    """int64: which of the rows each trained position belongs to."""
     rows: tuple[int, ...]
-    """Index of each row in the step's list, in the order of B."""
-    num_tokens: int
-    """Unpadded tokens."""
+    """Index of each row in the step's list, in their order here."""
+    lengths: tuple[int, ...]
+    """Tokens of each row, without padding."""
+    packed: PackedRows | None
+    """Where the rows begin and end; None for padded rows."""
+    is_idle: bool = False
+    """Whether it counts for nothing: it only lets every process make the same number of passes."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Unpadded tokens."""
+        return sum(self.lengths)
+
+
+class Share(NamedTuple):
+    """Which of several equal parts of a step: this process's."""
+
+    index: int
+    number: int
+
+
+WHOLE = Share(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,43 +146,172 @@ def plan_steps(
         epoch += 1
 
 
-def micro_batches(rows: Sequence[Row], *, micro_batch_tokens: int, keep_together: int = 1) -> list[Batch]:
-    """The rows of one step as batches of at most `micro_batch_tokens` padded tokens (one row at least).
+def mix_text(
+    steps: Sequence[NDArray[np.int64]],
+    *,
+    weights: Sequence[float],
+    text_weights: Sequence[float],
+    share: float,
+    seed: int,
+) -> list[list[int]]:
+    """Which rows of plain text each step takes besides its own, so that they hold `share` of the weight so far.
 
-    `keep_together` consecutive rows (the two of a preference pair) stay in one batch.
+    `weights` and `text_weights` are the sums of weights of the rows of either kind. The text comes in shuffled passes.
     """
-    groups = [range(i, i + keep_together) for i in range(0, len(rows), keep_together)]
-    groups.sort(key=lambda g: -max(len(rows[i].token_ids) for i in g))
+    ratio = share / (1 - share)
+    order = _endless(len(text_weights), seed)
+    upcoming = next(order)
+    taken, wanted = 0.0, 0.0
+    mixed = []
+    for step in steps:
+        wanted += ratio * sum(weights[i] for i in step)
+        rows: list[int] = []
+        while taken + text_weights[upcoming] / 2 < wanted:
+            rows.append(upcoming)
+            taken += text_weights[upcoming]
+            upcoming = next(order)
+        mixed.append(rows)
+    return mixed
+
+
+def _endless(number: int, seed: int) -> Iterator[int]:
+    for epoch in count():
+        yield from np.random.Generator(np.random.PCG64([seed, epoch, 1])).permutation(number).tolist()
+
+
+def micro_batches(
+    rows: Sequence[Row], *, micro_batch_tokens: int, keep_together: int = 1, is_packed: bool = False,
+    share: Share = WHOLE,
+) -> list[Batch]:  # fmt: skip
+    """The rows of one step as batches of at most `micro_batch_tokens` tokens, padding counted (one group at least).
+
+    `keep_together` consecutive rows (the two of a preference pair) stay in one batch. With a `share`, the batches of
+    that part of the rows; every part has the same number of batches, some of them idle.
+    """
+    groups = [tuple(range(i, i + keep_together)) for i in range(0, len(rows), keep_together)]
+    sizes = [sum(len(rows[i].token_ids) for i in group) for group in groups]
+    parts = [
+        _cut(rows, [groups[g] for g in part], limit=micro_batch_tokens, is_packed=is_packed)
+        for part in dealt(sizes, share.number)
+    ]
+    make = pack if is_packed else collate
+    batches = [make(rows, chosen) for chosen in parts[share.index]]
+    missing = max(len(part) for part in parts) - len(batches)
+    if missing:
+        shortest = groups[sizes.index(min(sizes))]
+        batches += [replace(make(rows, shortest), is_idle=True)] * missing
+    return batches
+
+
+def _cut(rows: Sequence[Row], groups: Sequence[Sequence[int]], *, limit: int, is_packed: bool) -> list[list[int]]:
+    """The groups of rows in batches of at most `limit` tokens."""
+    sizes = [[len(rows[i].token_ids) for i in group] for group in groups]
+    order = sorted(range(len(groups)), key=lambda g: -max(sizes[g]))
+    if is_packed:
+        bins = balanced([sum(sizes[g]) for g in order], limit=limit)
+        return [[i for g in sorted(chosen) for i in groups[order[g]]] for chosen in bins]
     batches: list[list[int]] = []
     width = 0
-    for group in groups:
-        longest = max(len(rows[i].token_ids) for i in group)
-        if batches and (len(batches[-1]) + len(group)) * width <= micro_batch_tokens:
-            batches[-1].extend(group)
+    for g in order:
+        if batches and (len(batches[-1]) + len(groups[g])) * width <= limit:
+            batches[-1].extend(groups[g])
         else:
-            batches.append(list(group))
-            width = longest
-    return [collate(rows, chosen) for chosen in batches]
+            batches.append(list(groups[g]))
+            width = max(sizes[g])
+    return batches
+
+
+def dealt(sizes: Sequence[int], number: int) -> list[list[int]]:
+    """Indices of `sizes` in `number` parts of about the same sum; with fewer sizes than parts, some are empty.
+
+    >>> dealt([5, 9, 4], 2)
+    [[1], [0, 2]]
+    """
+    if number == 1:
+        return [list(range(len(sizes)))]
+    order = sorted(range(len(sizes)), key=lambda i: -sizes[i])
+    return [sorted(part) for part in _evenly(sizes, order, number=number)]
+
+
+def balanced(sizes: Sequence[int], *, limit: int) -> list[list[int]]:
+    """Indices of `sizes` in bins of at most `limit`: as few as best fit finds, of about the same sum where that fits.
+
+    One size above the limit has a bin of its own. Equal bins need the least memory for the same number of passes.
+    """
+    order = sorted(range(len(sizes)), key=lambda i: -sizes[i])
+    tight = _best_fit(sizes, order, limit)
+    even = _evenly(sizes, order, number=len(tight))
+    fits = all(len(chosen) == 1 or sum(sizes[i] for i in chosen) <= limit for chosen in even)
+    return even if fits else tight
+
+
+def _best_fit(sizes: Sequence[int], order: Sequence[int], limit: int) -> list[list[int]]:
+    """Each size in the fullest bin that has room for it, else in a new one."""
+    bins: list[list[int]] = []
+    rooms: list[tuple[int, int]] = []  # (room, bin), sorted
+    for index in order:
+        place = bisect_left(rooms, (sizes[index], 0))
+        if place < len(rooms):
+            room, chosen = rooms.pop(place)
+            bins[chosen].append(index)
+        else:
+            room, chosen = limit, len(bins)
+            bins.append([index])
+        insort(rooms, (room - sizes[index], chosen))
+    return bins
+
+
+def _evenly(sizes: Sequence[int], order: Sequence[int], *, number: int) -> list[list[int]]:
+    """Each size in the emptiest of so many bins."""
+    bins: list[list[int]] = [[] for _ in range(number)]
+    sums = [(0, chosen) for chosen in range(number)]  # a heap
+    for index in order:
+        total, chosen = sums[0]
+        bins[chosen].append(index)
+        heapreplace(sums, (total + sizes[index], chosen))
+    return bins
 
 
 def collate(rows: Sequence[Row], chosen: Sequence[int]) -> Batch:
     """The chosen rows as one right-padded batch."""
-    width = max(len(rows[i].token_ids) for i in chosen)
+    lengths = tuple(len(rows[i].token_ids) for i in chosen)
+    width = max(lengths)
     ids = np.zeros((len(chosen), width), dtype=np.int64)
-    weights = np.zeros((len(chosen), width), dtype=np.float32)
     for b, i in enumerate(chosen):
-        n = len(rows[i].token_ids)
-        ids[b, :n] = rows[i].token_ids
-        weights[b, : n - 1] = rows[i].weights[1:]  # position t carries the weight of the token it predicts
-    b_N, t_N = np.nonzero(weights)
+        ids[b, : lengths[b]] = rows[i].token_ids
+    return _batch(rows, chosen, ids, [b * width for b in range(len(chosen))], None)
+
+
+def pack(rows: Sequence[Row], chosen: Sequence[int]) -> Batch:
+    """The chosen rows end to end in one line."""
+    lengths = tuple(len(rows[i].token_ids) for i in chosen)
+    ids = np.fromiter((token for i in chosen for token in rows[i].token_ids), dtype=np.int64, count=sum(lengths))
+    starts = np.cumsum((0, *lengths[:-1])).tolist()
+    return _batch(rows, chosen, ids[None, :], starts, PackedRows.of(lengths))
+
+
+def _batch(
+    rows: Sequence[Row], chosen: Sequence[int], ids: NDArray[np.int64], starts: Sequence[int], packed: PackedRows | None
+) -> Batch:
+    """The batch whose row `b` begins at flat place `starts[b]`."""
+    places, weights, owners = [], [], []
+    for b, i in enumerate(chosen):
+        # Position t carries the weight of the token that it predicts; the last position of a row predicts nothing.
+        row_weights = np.asarray(rows[i].weights[1:], dtype=np.float32)
+        trained = np.flatnonzero(row_weights)
+        places.append(trained + starts[b])
+        weights.append(row_weights[trained])
+        owners.append(np.full(len(trained), b))
+    flat = np.concatenate(places)
     return Batch(
         input_ids_BT=torch.from_numpy(ids),
-        positions_N=torch.from_numpy(b_N * width + t_N),
-        target_ids_N=torch.from_numpy(ids[b_N, t_N + 1]),
-        weights_N=torch.from_numpy(weights[b_N, t_N]),
-        row_N=torch.from_numpy(b_N),
+        positions_N=torch.from_numpy(flat),
+        target_ids_N=torch.from_numpy(ids.reshape(-1)[flat + 1]),
+        weights_N=torch.from_numpy(np.concatenate(weights)),
+        row_N=torch.from_numpy(np.concatenate(owners)),
         rows=tuple(chosen),
-        num_tokens=sum(len(rows[i].token_ids) for i in chosen),
+        lengths=tuple(len(rows[i].token_ids) for i in chosen),
+        packed=packed,
     )
 
 

@@ -1,23 +1,37 @@
-"""Checkpoints that survive kill -9: written whole under another name, then renamed; safetensors and JSON, no pickle."""
+"""Checkpoints that survive kill -9: written whole under another name, then renamed; safetensors and JSON, no pickle.
+
+    step-00000050/state.json                                             the step, the key of the run, the best so far
+                  parameters.safetensors, optimiser.safetensors, ...     written by one process
+                  shard-00001-model-00001-of-00001.safetensors, ...      written by several: each the rows that it holds,
+                                                                         in the format of torch.distributed.checkpoint
+
+Either is read by any number of processes.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed.checkpoint as parts
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
 
 from luthier.errors import LuthierError, Problem
-
-KEPT = 2
-"""The newest, and the one before it in case the disk lied about the newest."""
+from luthier.train import ranks
+from luthier.train.averaging import Average
+from luthier.train.optimisers import restore_tensors, state_tensors
+from luthier.train.sharding import Held, held, part_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,69 +43,156 @@ class Checkpoint:
     """Trainable parameters by name."""
     optimiser: dict[str, Tensor]
     """"NAME/exp_avg" and its kind."""
+    average: dict[str, Tensor]
+    """"NAME/average", where the weights are averaged."""
+    progress: dict[str, Any]
+    """The best measurement so far."""
 
 
-def write(folder: Path, *, step: int, network: Any, optimiser: torch.optim.Optimizer, key: str) -> None:
-    """Write the checkpoint of `step` for the run that `key` identifies, then drop all but the newest two."""
-    parameters = {name: p.detach() for name, p in network.named_parameters() if p.requires_grad}
-    state = {
-        f"{name}/{part}": value.detach()
-        for name, p in network.named_parameters()
-        if p.requires_grad
-        for part, value in optimiser.state.get(p, {}).items()
-    }
+def write(
+    folder: Path,
+    *,
+    step: int,
+    network: Any,
+    optimiser: torch.optim.Optimizer,
+    key: str,
+    average: Average | None = None,
+    keep: int = 2,
+    progress: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the checkpoint of `step` for the run that `key` identifies, then drop all but the newest `keep`.
+
+    Every process writes what it holds; it is a checkpoint once the first, after all of them, has renamed it.
+    """
+    mine = held(network)
     target = folder / f"step-{step:08d}"
     temporary = folder / f"partial-{step:08d}"
-    shutil.rmtree(temporary, ignore_errors=True)
+    files = {
+        "parameters": {name: p.detach() for name, p in mine.named},
+        "optimiser": state_tensors(optimiser, mine.named),
+        **({} if average is None else {"average": average.tensors()}),
+    }
+    with room_for(target):
+        try:
+            _by_first(lambda: _empty(temporary))
+            _save_files(temporary, files, mine)
+            _by_first(lambda: _finish(temporary, target, {"step": step, "key": key, "progress": progress or {}}))
+        finally:
+            if ranks.leads():
+                shutil.rmtree(temporary, ignore_errors=True)
+    if ranks.leads():
+        for old in sorted(folder.glob("step-*"))[:-keep]:
+            shutil.rmtree(old)
+
+
+def _by_first(do: Callable[[], None]) -> None:
+    """Done by the first process; the others wait until it is done."""
+    if ranks.leads():
+        do()
+    ranks.together()
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def _save_files(folder: Path, files: Mapping[str, Mapping[str, Tensor]], mine: Held) -> None:
+    if ranks.share().number == 1:
+        for name, tensors in files.items():
+            save(tensors, folder / f"{name}.safetensors")
+        return
+    every = {f"{part}/{name}": mine.as_part(_owner(part, name), t) for part, ts in files.items() for name, t in ts.items()}
     try:
-        temporary.mkdir(parents=True)
-        _save(parameters, temporary / "parameters.safetensors")
-        _save(state, temporary / "optimiser.safetensors")
-        _save_text(temporary / "state.json", json.dumps({"step": step, "key": key}))
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(temporary, target)
+        parts.save(every, storage_writer=parts.HuggingFaceStorageWriter(str(folder), save_distributed=True))
+    except CheckpointException as error:  # in every process, whichever of them failed
+        raise OSError(str(error)) from error
+
+
+def _owner(part: str, name: str) -> str:
+    """The parameter that a tensor belongs to."""
+    return name if part == "parameters" else name.rpartition("/")[0]
+
+
+def _finish(temporary: Path, target: Path, state: Mapping[str, Any]) -> None:
+    _save_text(temporary / "state.json", json.dumps(state))
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(temporary, target)
+
+
+def write_weights(path: Path, network: Any) -> None:
+    """Write the trainable parameters alone, whole or not at all."""
+    write_tensors(path, held(network).gathered())
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write the first process's tensors whole or not at all; LuthierError on a full disk."""
+    with room_for(path):
+        _by_first(lambda: _write_file(path, tensors))
+
+
+def _write_file(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".partial")
+    try:
+        save(tensors, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def room_for(target: Path) -> Iterator[None]:
+    """Inside, a full disk is an error that says what is safe and what to do."""
+    try:
+        yield
     except (OSError, SafetensorError) as error:  # safetensors has an error of its own for a full disk and a torn file
-        shutil.rmtree(temporary, ignore_errors=True)
         raise LuthierError(
-            "a checkpoint could not be written; the one before it is untouched",
-            [Problem(where=str(target), found=str(error), expected="room for the checkpoint",
+            f"{target.name} could not be written; what was saved before is untouched",
+            [Problem(where=str(target), found=str(error), expected="room on the disk",
                      fix="free some space and run the same command again: it continues from the last checkpoint")],
         ) from error  # fmt: skip
-    for old in sorted(folder.glob("step-*"))[:-KEPT]:
-        shutil.rmtree(old)
 
 
 def newest(folder: Path, *, key: str) -> Checkpoint | None:
-    """The newest whole checkpoint of the run that `key` identifies, or None. Others are left alone."""
-    for path in sorted(folder.glob("step-*"), reverse=True):
-        try:
-            state = json.loads((path / "state.json").read_text(encoding="utf-8"))
-            if state["key"] != key:
-                continue
-            return Checkpoint(
-                step=state["step"],
-                parameters=load_file(path / "parameters.safetensors"),
-                optimiser=load_file(path / "optimiser.safetensors"),
-            )
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
-            continue
+    """The newest whole checkpoint of the run that `key` identifies, or None. Others are left alone.
+
+    Where processes share the network, each has the rows that it holds.
+    """
+    for path in ranks.from_first(sorted(folder.glob("step-*"), reverse=True)):
+        found = _read(path, key=key)
+        if all(ranks.total([float(found is not None)] if ranks.share().number == 1 else _votes(found is not None))):
+            return found
     return None
 
 
+def _read(path: Path, *, key: str) -> Checkpoint | None:
+    try:
+        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        if state["key"] != key:
+            return None
+        files = _load_files(path)
+        return Checkpoint(step=state["step"], progress=state["progress"], **files)
+    except (OSError, SafetensorError, CheckpointException, ValueError, KeyError, TypeError):
+        return None
+
+
 @torch.no_grad()
-def restore(checkpoint: Checkpoint, *, network: Any, optimiser: torch.optim.Optimizer) -> None:
+def restore(
+    checkpoint: Checkpoint, *, network: Any, optimiser: torch.optim.Optimizer, average: Average | None = None
+) -> None:
     """Put the checkpoint's state back, bit for bit."""
-    named = {name: p for name, p in network.named_parameters() if p.requires_grad}
-    assert named.keys() == checkpoint.parameters.keys()
-    for name, parameter in named.items():
+    named = held(network).named
+    assert {name for name, _ in named} == checkpoint.parameters.keys()
+    for name, parameter in named:
         parameter.copy_(checkpoint.parameters[name])
-    for name, value in checkpoint.optimiser.items():
-        owner, _, part = name.rpartition("/")
-        # Fused AdamW counts its steps on the device, in a float32 tensor.
-        optimiser.state[named[owner]][part] = value.to(named[owner].device)
+    restore_tensors(optimiser, named, checkpoint.optimiser)
+    if average is not None:
+        average.restore(checkpoint.average)
 
 
-def _save(tensors: dict[str, Tensor], path: Path) -> None:
+def save(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write the tensors and see them onto the disk; OSError or SafetensorError where that fails."""
     save_file({name: t.contiguous().cpu() for name, t in tensors.items()}, path)
     _sync(path)
 

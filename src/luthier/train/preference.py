@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from luthier.models.logprobs import selected_logits, target_logprobs
+from luthier.models.passes import Pass
 from luthier.models.render import Renderer
 from luthier.records import Preference
+from luthier.train import ranks
 from luthier.train.batch import Batch, Fit, Row, fit_rows, micro_batches, plan_steps
 from luthier.train.config import TrainConfig
 from luthier.train.engine import PieceLoss, StepWork, Work, on_device
 from luthier.train.losses import dpo_loss
+from luthier.train.sft import PADDED, passed_batch
 
 
 class Pairs(NamedTuple):
@@ -47,16 +49,17 @@ def pairs_of(preferences: Sequence[Preference], renderer: Renderer, *, max_lengt
     return Pairs(tuple(rows), ledger)
 
 
-def answer_logprobs(network: Any, batch: Batch) -> Tensor:
+def answer_logprobs(network: Any, batch: Batch, *, how: Pass = PADDED) -> Tensor:
     """Sum of log-probabilities of each row's answer tokens, shape [B]. Prompt and padding never enter."""
-    logits = selected_logits(network, batch.input_ids_BT, batch.positions_N)
-    values_N = target_logprobs(logits, batch.target_ids_N)
+    values_N = passed_batch(network, batch, how=how).logprobs(batch.target_ids_N)
     sums = torch.zeros(len(batch.rows), device=values_N.device, dtype=values_N.dtype)
     return sums.index_add(0, batch.row_N, values_N)
 
 
 @torch.no_grad()
-def reference_logprobs(network: Any, rows: Sequence[Row], *, micro_batch_tokens: int) -> Tensor:
+def reference_logprobs(
+    network: Any, rows: Sequence[Row], *, micro_batch_tokens: int, how: Pass = PADDED
+) -> Tensor:
     """`answer_logprobs` of every row under the network as it is now, before the first step.
 
     This is the reference for full weights, adapters, and adapters on a tuned adapter alike: where the model started.
@@ -64,12 +67,19 @@ def reference_logprobs(network: Any, rows: Sequence[Row], *, micro_batch_tokens:
     network.eval()
     device = next(network.parameters()).device
     sums = torch.zeros(len(rows))
-    for batch in micro_batches(rows, micro_batch_tokens=micro_batch_tokens, keep_together=2):
-        sums[list(batch.rows)] = answer_logprobs(network, on_device(batch, device)).float().cpu()
-    return sums
+    with how.mode(network):
+        for batch in micro_batches(
+            rows, micro_batch_tokens=micro_batch_tokens, keep_together=2, is_packed=how.is_packed, share=ranks.share()
+        ):
+            values = answer_logprobs(network, on_device(batch, device), how=how).float().cpu()
+            if not batch.is_idle:
+                sums[list(batch.rows)] = values
+    return ranks.summed(sums)
 
 
-def dpo(network: Any, rows: Sequence[Row], reference_R: Tensor, config: TrainConfig) -> Work:
+def dpo(
+    network: Any, rows: Sequence[Row], reference_R: Tensor, config: TrainConfig, *, how: Pass = PADDED
+) -> Work:
     """The work of a DPO run over `rows` (chosen, rejected, chosen, ...) with their `reference_logprobs`."""
     plan = plan_steps(
         [len(rows[i].token_ids) + len(rows[i + 1].token_ids) for i in range(0, len(rows), 2)],
@@ -84,14 +94,15 @@ def dpo(network: Any, rows: Sequence[Row], reference_R: Tensor, config: TrainCon
     def prepare(step: int) -> StepWork:
         chosen = [i for pair in plan[step - 1] for i in (2 * int(pair), 2 * int(pair) + 1)]
         batches = micro_batches(
-            [rows[i] for i in chosen], micro_batch_tokens=config.micro_batch_tokens, keep_together=2
-        )
+            [rows[i] for i in chosen], micro_batch_tokens=config.micro_batch_tokens, keep_together=2,
+            is_packed=how.is_packed, share=ranks.share(),
+        )  # fmt: skip
         references.clear()
         references.update({id(b.rows): reference_R[[chosen[r] for r in b.rows]] for b in batches})
         return StepWork(batches, len(chosen) / 2)
 
     def loss(batch: Batch) -> PieceLoss:
-        values_B = answer_logprobs(network, batch)
+        values_B = answer_logprobs(network, batch, how=how)
         reference_B = references[id(batch.rows)].to(values_B.device)
         total = dpo_loss(values_B[0::2], values_B[1::2], reference_B[0::2], reference_B[1::2], beta=config.dpo.beta)
         with torch.no_grad():
@@ -103,4 +114,6 @@ def dpo(network: Any, rows: Sequence[Row], reference_R: Tensor, config: TrainCon
             "dpo/chosen_gain": float(gain_B[0::2].sum()),
         })  # fmt: skip
 
-    return Work(num_steps=len(plan), prepare=prepare, loss=loss, has_dropout=False)
+    return Work(
+        num_steps=len(plan), prepare=prepare, loss=loss, has_dropout=False, mode=lambda: how.mode(network)
+    )

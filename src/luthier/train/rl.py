@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 
 from luthier.models.generate import generator, next_token_logprobs
 from luthier.models.load import Model
-from luthier.models.logprobs import selected_logits
+from luthier.models.passes import Pass
 from luthier.records import Completion, Example, Grade, Sampling, content_id
 from luthier.train.batch import Batch, Row, micro_batches, plan_steps
 from luthier.train.config import GrpoSettings, TrainConfig
 from luthier.train.engine import PieceLoss, StepWork, Work
 from luthier.train.losses import completion_count, completion_weights, group_advantages, policy_gradient_loss
+from luthier.train.sft import PADDED, passed_batch
 
 GradeAll = Callable[[Sequence[Example], Sequence[Completion]], list[Grade]]
 """Grades in the order of the completions; a grader's exception is a grade with `is_error`, never a zero."""
@@ -36,8 +38,9 @@ class Rollout(NamedTuple):
 
 
 def grpo(
-    model: Model, examples: Sequence[Example], grade_all: GradeAll, config: TrainConfig, *, on_rollout: OnRollout
-) -> Work:
+    model: Model, examples: Sequence[Example], grade_all: GradeAll, config: TrainConfig, *, on_rollout: OnRollout,
+    how: Pass = PADDED,
+) -> Work:  # fmt: skip
     """The work of a GRPO run: on policy, one update for each draw, the mean of the group as the baseline."""
     settings = config.grpo
     plan = plan_steps(
@@ -58,7 +61,9 @@ def grpo(
         on_rollout(step, completions, grades)
         prompts = [model.renderer.prompt(e.prompt) for e in chosen]
         rollout = assemble(prompts, completions, grades, settings, max_length=model.max_length)
-        batches = micro_batches(rollout.rows, micro_batch_tokens=config.micro_batch_tokens)
+        batches = micro_batches(
+            rollout.rows, micro_batch_tokens=config.micro_batch_tokens, is_packed=how.is_packed
+        )
         state.clear()
         for batch in batches:
             drawn = torch.tensor([lp for r in batch.rows for lp in rollout.drawn_logprobs[r]])
@@ -69,16 +74,23 @@ def grpo(
 
     def loss(batch: Batch) -> PieceLoss:
         drawn_N, advantages_N = (t.to(batch.weights_N.device) for t in state[id(batch.rows)])
-        logprobs_N = drawn_token_logprobs(model.network, batch, settings)
+        logprobs_N = drawn_token_logprobs(model.network, batch, settings, how=how)
         total = policy_gradient_loss(logprobs_N, drawn_N, advantages_N, batch.weights_N)
         return PieceLoss(total)
 
-    return Work(num_steps=len(plan), prepare=prepare, loss=loss, has_dropout=False)
+    return Work(
+        num_steps=len(plan), prepare=prepare, loss=loss, has_dropout=False, mode=lambda: how.mode(model.network)
+    )
 
 
-def drawn_token_logprobs(network: Any, batch: Batch, settings: GrpoSettings) -> torch.Tensor:
+def drawn_token_logprobs(
+    network: Any, batch: Batch, settings: GrpoSettings, *, how: Pass = PADDED
+) -> torch.Tensor:
     """Log-probabilities [N] of the drawn tokens under the distribution they were drawn from, with gradient."""
-    logits = selected_logits(network, batch.input_ids_BT, batch.positions_N)
+    if settings.temperature == 1.0 and settings.top_p == 1.0:
+        return passed_batch(network, batch, how=how).logprobs(batch.target_ids_N)
+    logits = passed_batch(network, batch, how=replace(how, is_fused=False)).logits_NV  # a nucleus needs them all
+    assert logits is not None
     logprobs_NV = next_token_logprobs(logits, temperature=settings.temperature, top_p=settings.top_p)
     return logprobs_NV.gather(-1, batch.target_ids_N.unsqueeze(-1)).squeeze(-1)
 

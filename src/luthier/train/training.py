@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from luthier.errors import DataError, Problem
+from luthier.errors import ConfigError, DataError, Problem
 from luthier.models import parity
-from luthier.models.adapters import add_lora, save_model
+from luthier.models.adapters import add_adapter, describe, save_model
 from luthier.models.folders import digest
 from luthier.models.load import Model
+from luthier.models.passes import Pass, has_experts, settle
 from luthier.records import Completion, Example, Grade, Preference, write_records
-from luthier.runs import Run, write_json
+from luthier.runs import write_json
 from luthier.train import checkpoints
-from luthier.train.batch import Row, rows_of, text_rows
+from luthier.train.batch import Fit, Row, rows_of, text_rows
 from luthier.train.config import TrainConfig
-from luthier.train.engine import Work, make_optimiser, steps
+from luthier.train.engine import Work, peak_memory_gib
+from luthier.train.freezing import freeze
+from luthier.train.loop import Measure, Place, logged_losses, run_steps
+from luthier.train.machine import checkpointed_layers, compiled_layers, keep_freed_memory
 from luthier.train.preference import dpo, pairs_of, reference_logprobs
 from luthier.train.rl import GradeAll, grpo
 from luthier.train.sft import mean_nll, sft
-
-CHECKPOINTS_A_RUN = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,8 @@ class TrainingData:
     documents: Sequence[str] = ()
     """For pretrain."""
     dev_documents: Sequence[str] = ()
+    text: Sequence[str] = ()
+    """Plain text to mix into sft."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,101 +58,227 @@ class Trained:
     model: Path
     digest: str
     num_steps: int
+    """Steps done; fewer than planned where the run stopped early."""
+    best_step: int | None
+    """The step whose weights were saved, where the best are kept."""
     first_loss: float
     last_loss: float
     rows: dict[str, int]
     """The account of the rows: kept, cut, dropped."""
     seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a run writes, and under which key its checkpoints may be taken up again."""
-
-    run: Run
-    folder: Path
-    key: str
-    kind: str = "train"
-    """The kind of its events in metrics.jsonl."""
+    peak_memory_gib: float
 
 
 def train(
-    model: Model, data: TrainingData, config: TrainConfig, *, place: Place, grade_all: GradeAll | None = None
+    model: Model,
+    data: TrainingData,
+    config: TrainConfig,
+    *,
+    place: Place,
+    grade_all: GradeAll | None = None,
+    grade_dev: Callable[[Model], float] | None = None,
 ) -> Trained:
     """Train and save to `place.folder`/model; after kill -9, the same call goes on from the last checkpoint.
 
     The resumed run is the uninterrupted one, bit for bit: weights, optimiser, order of the data, every logged value but
-    timings. `grade_all` is the reward of grpo.
+    timings. `grade_all` is the reward of grpo; `grade_dev` measures the grader that `keep_best` names.
     """
     started = time.perf_counter()
     place.folder.mkdir(parents=True, exist_ok=True)
+    keep_freed_memory()
     model = _prepared(model, config, place)
+    _refuse_unread(model, config)
     max_length = min(config.max_length, model.max_length)
     if max_length < config.max_length:
         place.run.say(f"{place.kind} | max_length {config.max_length} cut to the model's {max_length} positions")
-    work, dev_rows, ledger = _work(model, data, config, place, max_length, grade_all)
-    place.run.say(f"{place.kind} | rows: " + " | ".join(f"{name} {n:,}" for name, n in ledger.items() if n))
-    losses = _loop(model, work, dev_rows, config, place)
+    how = _way(model.network, config, place)
+    task = _task(model, data, config, place, max_length, how, grade_all)
+    place.run.say(f"{place.kind} | rows: " + " | ".join(f"{name} {n:,}" for name, n in task.ledger.items() if n))
+    measure = _measure(model, task.dev_rows, config, place, how, grade_dev)
+    work = _offloading(task.work, config, model.device)
+    with ExitStack() as stack:
+        if config.compile:
+            stack.enter_context(compiled_layers(model.network))
+        if config.checkpoint_activations:
+            stack.enter_context(checkpointed_layers(model.network))
+        ended = run_steps(model.network, work, config, place, measure=measure)
+    losses = logged_losses(place)
     saved = _save(model, data, place)
     trained = Trained(
-        model=saved, digest=digest(saved), num_steps=work.num_steps, first_loss=losses[0],
-        last_loss=losses[-1], rows=ledger, seconds=round(time.perf_counter() - started, 2),
+        model=saved, digest=digest(saved), num_steps=ended.num_steps, best_step=ended.best_step, first_loss=losses[0],
+        last_loss=losses[1], rows=task.ledger, seconds=round(time.perf_counter() - started, 2),
+        peak_memory_gib=peak_memory_gib(model.device),
     )  # fmt: skip
     write_json(place.folder / "trained.json", {
         "method": config.method, "adapter": config.adapter, "digest": trained.digest, "steps": trained.num_steps,
-        "loss_first": trained.first_loss, "loss_last": trained.last_loss, "rows": ledger, "base": model.digest,
+        "best_step": trained.best_step, "loss_first": trained.first_loss, "loss_last": trained.last_loss,
+        "rows": task.ledger, "base": model.digest,
     })  # fmt: skip
     return trained
 
 
 def _prepared(model: Model, config: TrainConfig, place: Place) -> Model:
-    """The model with what the method trains: everything, or a new adapter drawn from the seed."""
+    """The model with what the method trains: everything but what is frozen, or a new adapter drawn from the seed."""
     torch.manual_seed(config.seed)
-    if (model.folder / "adapter_config.json").is_file():
+    is_adapter = (model.folder / "adapter_config.json").is_file()
+    if is_adapter:
         place.run.say(
-            f"{place.kind} | the adapter in {model.folder} trains on, whatever train.adapter and train.lora say"
+            f"{place.kind} | the adapter in {model.folder} trains on, whatever train.adapter, train.lora and "
+            "train.freeze say"
         )
-    if config.adapter == "lora":
+    if config.adapter != "none":
         lora = config.lora
-        model = add_lora(model, rank=lora.rank, alpha=lora.alpha, dropout=lora.dropout, targets=lora.targets)
-    elif not (model.folder / "adapter_config.json").is_file():
+        model = add_adapter(
+            model, rank=lora.rank, alpha=lora.alpha, dropout=lora.dropout, targets=lora.targets,
+            rank_stabilised=lora.rank_stabilised, dora=config.adapter == "dora", also_train=lora.also_train,
+        )  # fmt: skip
+        place.run.say(f"{place.kind} | {describe(model)}")
+    elif not is_adapter:
         for parameter in model.network.parameters():
             parameter.requires_grad_(True)
+        frozen = freeze(model.network, config.freeze)
+        if frozen:
+            place.run.say(f"{place.kind} | frozen: {len(frozen)} tensors, such as {frozen[0]}")
     trainable = sum(p.numel() for p in model.network.parameters() if p.requires_grad)
     place.run.say(f"{place.kind} | {config.method} | trains {trainable:,} of {model.num_parameters:,} parameters")
     return model
 
 
-def _work(
-    model: Model, data: TrainingData, config: TrainConfig, place: Place, max_length: int, grade_all: GradeAll | None
-) -> tuple[Work, Sequence[Row], dict[str, int]]:
-    """The method's work, the dev rows, and the account of the rows."""
-    renderer = model.renderer
+def _refuse_unread(model: Model, config: TrainConfig) -> None:
+    """ConfigError for options that this model on this machine would not read, before any time is spent."""
+    problems = []
+    if config.offload_activations and model.device.type == "cpu":
+        problems.append(Problem(
+            where="train.offload_activations", found="a CPU, whose memory is the main memory", expected="a GPU",
+            fix="leave the key out, or set train.checkpoint_activations = true",
+        ))  # fmt: skip
+    if config.autocast and all(p.dtype is torch.bfloat16 for p in model.network.parameters()):
+        problems.append(Problem(
+            where="train.autocast", found="true for weights in bfloat16, whose products are in bfloat16 already",
+            expected="weights in float32", fix='leave the key out, or set model.dtype = "float32"',
+        ))  # fmt: skip
+    trained = {p.dtype for p in model.network.parameters() if p.requires_grad}
+    if config.optim.bf16_updates != "masters" and torch.bfloat16 not in trained:
+        problems.append(Problem(
+            where="train.optim.bf16_updates", found=f'"{config.optim.bf16_updates}", and no bfloat16 weight trains',
+            expected="weights in bfloat16", fix='leave the key out, or set model.dtype = "bfloat16"',
+        ))  # fmt: skip
+    if problems:
+        raise ConfigError("options would be read by nothing", problems)
+
+
+def _way(network: Any, config: TrainConfig, place: Place) -> Pass:
+    """How the rows pass through this network, proven on it."""
+    if config.router_weight is not None and not has_experts(network):
+        raise ConfigError(
+            "an option would be read by nothing",
+            [Problem(where="train.router_weight", found=f"{config.router_weight} for a model without experts",
+                     expected="a mixture of experts", fix="leave the key out")],
+        )  # fmt: skip
+    how, reason = settle(
+        network, packing=config.packing, with_router=router_weight(network, config) > 0, autocast=config.autocast
+    )
+    place.run.say(
+        f"{place.kind} | rows packed, each sees itself alone (tried on this model)" if how.is_packed
+        else f"{place.kind} | rows padded{f': {reason}' if reason else ''}"
+    )  # fmt: skip
+    return how
+
+
+def _offloading(work: Work, config: TrainConfig, device: torch.device) -> Work:
+    """The work with its activations kept in the main memory until the backward pass needs them."""
+    if not config.offload_activations:
+        return work
+
+    @contextmanager
+    def mode() -> Iterator[None]:
+        with torch.autograd.graph.save_on_cpu(pin_memory=device.type == "cuda"), work.mode():
+            yield
+
+    return replace(work, mode=mode)
+
+
+def _measure(
+    model: Model, rows: Sequence[Row], config: TrainConfig, place: Place, how: Pass,
+    grade_dev: Callable[[Model], float] | None,
+) -> Measure | None:  # fmt: skip
+    """What is measured during the run; None where nothing can be."""
+    if config.keep_best == "loss" and not rows:
+        raise ConfigError(
+            "the best checkpoint cannot be found",
+            [Problem(where="train.keep_best", found='"loss", and no dev rows', expected="dev rows to measure it on",
+                     fix="leave keep_best out; `luthier run` sets dev rows apart (curate.dev_share, data.dev_share)")],
+        )  # fmt: skip
+    if not rows and grade_dev is None:
+        if config.eval_every is not None:
+            place.run.say(f"{place.kind} | no dev rows: train.eval_every measures nothing")
+        return None
+
+    def measure() -> dict[str, float]:
+        found = {}
+        if rows:
+            tokens = config.micro_batch_tokens
+            found["train/dev_loss"] = mean_nll(model.network, rows, micro_batch_tokens=tokens, how=how)
+        if grade_dev is not None:
+            found[f"train/dev_{config.keep_best}"] = grade_dev(model)
+        return found
+
+    return measure
+
+
+class _Task(NamedTuple):
+    """The method's work, and what belongs to it."""
+
+    work: Work
+    ledger: dict[str, int]
+    dev_rows: Sequence[Row] = ()
+
+
+def _task(
+    model: Model, data: TrainingData, config: TrainConfig, place: Place, max_length: int, how: Pass,
+    grade_all: GradeAll | None,
+) -> _Task:  # fmt: skip
+    renderer, network = model.renderer, model.network
     if config.method == "dpo":
         pairs = pairs_of(data.preferences, renderer, max_length=max_length, overlong=config.overlong)
         _need(pairs.rows, "preference pairs", place)
-        return dpo(model.network, pairs.rows, _reference(model, pairs.rows, config, place), config), (), pairs.ledger
+        reference = _reference(model, pairs.rows, config, place, how)
+        return _Task(dpo(network, pairs.rows, reference, config, how=how), pairs.ledger)
     if config.method == "grpo":
         _need(data.examples, "prompts", place)
         assert grade_all is not None
-        return (
-            grpo(model, data.examples, grade_all, config, on_rollout=_keep_rollouts(place)),
-            (),
-            {"prompts": len(data.examples)},
-        )
+        work = grpo(model, data.examples, grade_all, config, on_rollout=_keep_rollouts(place), how=how)
+        return _Task(work, {"prompts": len(data.examples)})
+
+    def read(texts: Sequence[str]) -> Fit:
+        return text_rows(texts, renderer.encode, eos_id=int(model.tokenizer.eos_token_id), bos_ids=model.bos_ids,
+                         max_length=max_length)  # fmt: skip
+
     if config.method == "pretrain":
-        fits = [
-            text_rows(texts, renderer.encode, eos_id=int(model.tokenizer.eos_token_id), bos_ids=model.bos_ids,
-                      max_length=max_length)
-            for texts in (data.documents, data.dev_documents)
-        ]  # fmt: skip
+        rows, dev = read(data.documents), read(data.dev_documents)
     else:
-        fits = [
+        rows, dev = (
             rows_of(examples, renderer, max_length=max_length, overlong=config.overlong)
             for examples in (data.examples, data.dev)
-        ]
-    _need(fits[0].rows, "rows", place)
-    return sft(model.network, fits[0].rows, config), fits[1].rows, fits[0].ledger
+        )
+    _need(rows.rows, "rows", place)
+    text = read(data.text) if data.text else None
+    work = sft(
+        network, rows.rows, config, how=how, text=text.rows if text else (),
+        router_weight=router_weight(network, config),
+    )  # fmt: skip
+    ledger = rows.ledger | ({"pieces of text": text.ledger["kept"]} if text else {})
+    return _Task(work, ledger, dev.rows)
+
+
+def router_weight(network: Any, config: TrainConfig) -> float:
+    """Weight of the loss that spreads tokens over experts: the recipe's, else the model's own; 0 without experts."""
+    if not has_experts(network) or config.method not in ("sft", "pretrain"):
+        return 0.0
+    if config.router_weight is not None:
+        return config.router_weight
+    text_config = network.config.get_text_config() if hasattr(network.config, "get_text_config") else network.config
+    return float(getattr(text_config, "router_aux_loss_coef", None) or 0.0)
 
 
 def _need(rows: Sequence[object], what: str, place: Place) -> None:
@@ -159,14 +290,12 @@ def _need(rows: Sequence[object], what: str, place: Place) -> None:
         )  # fmt: skip
 
 
-def _reference(model: Model, rows: Sequence[Row], config: TrainConfig, place: Place) -> torch.Tensor:
+def _reference(model: Model, rows: Sequence[Row], config: TrainConfig, place: Place, how: Pass) -> torch.Tensor:
     """Reference log-probabilities, computed once before the first step and kept for a resumed run."""
     path = place.folder / "checkpoints" / f"reference-{place.key[:16]}.safetensors"
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        values = reference_logprobs(model.network, rows, micro_batch_tokens=config.micro_batch_tokens)
-        save_file({"logprobs": values}, path.with_suffix(".partial"))
-        os.replace(path.with_suffix(".partial"), path)
+        values = reference_logprobs(model.network, rows, micro_batch_tokens=config.micro_batch_tokens, how=how)
+        checkpoints.write_tensors(path, {"logprobs": values})
     return load_file(path)["logprobs"]
 
 
@@ -178,52 +307,14 @@ def _keep_rollouts(place: Place):  # type: ignore[no-untyped-def]
     return keep
 
 
-def _loop(model: Model, work: Work, dev_rows: Sequence[Row], config: TrainConfig, place: Place) -> tuple[float, float]:
-    """Do the steps that are left; returns the losses of the first and the last step."""
-    network = model.network
-    optimiser = make_optimiser(network, config.optim)
-    folder = place.folder / "checkpoints"
-    found = checkpoints.newest(folder, key=place.key)
-    if found is not None:
-        checkpoints.restore(found, network=network, optimiser=optimiser)
-        place.run.say(f"{place.kind} | continues after step {found.step} of {work.num_steps}")
-    else:
-        for stale in folder.glob("step-*"):
-            shutil.rmtree(stale)
-    first = found.step + 1 if found else 1
-    place.run.forget_after(first - 1, kind=place.kind)
-    place.run.forget_after(first - 1, kind=f"{place.kind}_dev")
-    save_every = config.save_every or max(1, work.num_steps // CHECKPOINTS_A_RUN)
-    for step in steps(network, work, optimiser=optimiser, config=config.optim, seed=config.seed, first=first):
-        place.run.log(step.event(), kind=place.kind, line=step.line())
-        is_last = step.index == work.num_steps
-        if dev_rows and (is_last or (config.eval_every and step.index % config.eval_every == 0)):
-            loss = mean_nll(network, dev_rows, micro_batch_tokens=config.micro_batch_tokens)
-            place.run.log({"step": step.index, "train/dev_loss": loss}, kind=f"{place.kind}_dev",
-                          line=f"step {step.index:5d} | dev loss {loss:.4f}")  # fmt: skip
-        if is_last or step.index % save_every == 0:
-            checkpoints.write(folder, step=step.index, network=network, optimiser=optimiser, key=place.key)
-    return _logged_losses(place)
-
-
-def _logged_losses(place: Place) -> tuple[float, float]:
-    """First and last loss of this run's steps, as metrics.jsonl holds them (a resumed run logged only its own part)."""
-    losses = []
-    with (place.run.folder / "metrics.jsonl").open(encoding="utf-8") as file:
-        for line in file:
-            event = json.loads(line)
-            if event["kind"] == place.kind:
-                losses.append(event["train/loss"])
-    return losses[0], losses[-1]
-
-
 def _save(model: Model, data: TrainingData, place: Place) -> Path:
     """The model folder, whole or not at all."""
     target = place.folder / "model"
     temporary = place.folder / "model.partial"
     shutil.rmtree(temporary, ignore_errors=True)
     model.network.eval()
-    save_model(model, temporary)
+    with checkpoints.room_for(target):
+        save_model(model, temporary)
     prompts = [*data.examples, *(Example.of(p.prompt) for p in data.preferences)]
     parity.write(temporary, model.renderer, prompts)
     shutil.rmtree(target, ignore_errors=True)

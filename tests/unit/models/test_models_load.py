@@ -11,7 +11,7 @@ from safetensors.torch import load, load_file, save_file
 
 from fakes import SHAPES, write_tiny_model
 from luthier.errors import ModelError
-from luthier.models.adapters import add_lora, save_model
+from luthier.models.adapters import add_adapter, save_model
 from luthier.models.folders import base_of, digest, licence_of, resolve
 from luthier.models.load import load_model
 from luthier.records import Message
@@ -156,7 +156,7 @@ def test_licence_is_read_from_the_card(folder):
 
 
 def test_an_adapter_finds_its_base_and_says_when_it_is_gone(folder, tmp_path):
-    model = add_lora(load_model(folder), rank=2, alpha=4, dropout=0.0, targets="all-linear")
+    model = add_adapter(load_model(folder), rank=2, alpha=4, dropout=0.0, targets="all-linear")
     adapter = tmp_path / "adapter"
     save_model(model, adapter)
     loaded = load_model(adapter)

@@ -11,7 +11,7 @@ import torch
 from luthier.errors import LuthierError
 from luthier.train import checkpoints
 from luthier.train.config import OptimConfig
-from luthier.train.engine import make_optimiser
+from luthier.train.optimisers import make_optimiser
 
 
 def made(seed: int = 0, *, updates: int = 3):
@@ -19,7 +19,7 @@ def made(seed: int = 0, *, updates: int = 3):
     torch.manual_seed(seed)
     network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4), torch.nn.Linear(4, 2, bias=False))
     network[0].bias.requires_grad_(False)
-    optimiser = make_optimiser(network, OptimConfig(lr=0.1))
+    optimiser = make_optimiser([*network.named_parameters()], OptimConfig(lr=0.1))
     for _ in range(updates):
         optimiser.zero_grad()
         network(torch.randn(5, 3)).square().sum().backward()

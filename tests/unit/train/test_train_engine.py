@@ -10,7 +10,8 @@ import torch
 from fakes import tiny_examples, tiny_network
 from luthier.train.batch import rows_of
 from luthier.train.config import OptimConfig, TrainConfig
-from luthier.train.engine import PieceLoss, Step, StepWork, Work, make_optimiser, steps
+from luthier.train.engine import PieceLoss, Step, StepWork, Work, steps
+from luthier.train.optimisers import make_optimiser
 from luthier.train.sft import sft
 
 
@@ -22,7 +23,7 @@ def rows(tiny_model):
 def run(rows, *, network=None, first=1, **options):
     config = TrainConfig(**{"batch_rows": 3, "max_steps": 4, "optim": OptimConfig(lr=1e-3), **options})
     network = network if network is not None else tiny_network("llama")
-    optimiser = make_optimiser(network, config.optim)
+    optimiser = make_optimiser([*network.named_parameters()], config.optim)
     return list(
         steps(
             network, sft(network, rows, config), optimiser=optimiser, config=config.optim, seed=config.seed, first=first
@@ -59,7 +60,7 @@ def test_the_line_of_a_step_reads_at_a_glance():
 
 def test_decay_is_for_matrices_only():
     network = tiny_network("gpt2")
-    groups = make_optimiser(network, OptimConfig(weight_decay=0.1)).param_groups
+    groups = make_optimiser([*network.named_parameters()], OptimConfig(weight_decay=0.1)).param_groups
     assert {(p.ndim >= 2, g["weight_decay"]) for g in groups for p in g["params"]} == {(True, 0.1), (False, 0.0)}
     assert sum(p.numel() for g in groups for p in g["params"]) == sum(p.numel() for p in network.parameters())
 
@@ -72,7 +73,7 @@ def test_updates_are_those_of_adamw_written_plainly(rows):
     network, plain = tiny_network("llama"), tiny_network("llama")
     config = TrainConfig(batch_rows=3, max_steps=3, optim=optim)
     done = list(
-        steps(network, sft(network, rows, config), optimiser=make_optimiser(network, optim), config=optim, seed=0)
+        steps(network, sft(network, rows, config), optimiser=make_optimiser([*network.named_parameters()], optim), config=optim, seed=0)
     )
     work = sft(plain, rows, config)
     m, v = ({n: torch.zeros_like(p) for n, p in plain.named_parameters()} for _ in range(2))
@@ -131,6 +132,6 @@ def test_measured_sums_are_divided_by_the_steps_count(rows):
         return PieceLoss(inner.loss(batch).total, {"x/sum": 2.0})
 
     work = Work(1, lambda _: StepWork(todo.batches, todo.count, {"x/seen": 7.0}), loss)
-    optimiser = make_optimiser(network, OptimConfig())
+    optimiser = make_optimiser([*network.named_parameters()], OptimConfig())
     done = next(steps(network, work, optimiser=optimiser, config=OptimConfig(), seed=0))
     assert done.metrics == {"x/sum": pytest.approx(8.0 / todo.count), "x/seen": 7.0}

@@ -6,7 +6,8 @@ from fakes import tiny_preferences
 from luthier.models.adapters import add_lora
 from luthier.records import Message, Preference
 from luthier.train.config import OptimConfig, TrainConfig
-from luthier.train.engine import make_optimiser, steps
+from luthier.train.engine import steps
+from luthier.train.optimisers import make_optimiser
 from luthier.train.preference import dpo, pairs_of, reference_logprobs
 
 
@@ -28,6 +29,6 @@ def test_dropout_does_not_stand_between_the_model_and_its_reference(load_tiny) -
     rows = pairs_of(tiny_preferences(4), model.renderer, max_length=200, overlong="cut_prompt").rows
     config = TrainConfig(method="dpo", max_steps=1, batch_rows=4, optim=OptimConfig(lr=1e-3))
     work = dpo(model.network, rows, reference_logprobs(model.network, rows, micro_batch_tokens=512), config)
-    optimiser = make_optimiser(model.network, config.optim)
+    optimiser = make_optimiser([*model.network.named_parameters()], config.optim)
     (step,) = steps(model.network, work, optimiser=optimiser, config=config.optim, seed=0)
     assert abs(step.metrics["dpo/margin"]) < 1e-4

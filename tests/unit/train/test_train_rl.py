@@ -11,7 +11,8 @@ from luthier.models.generate import generator
 from luthier.records import Completion, Example, Grade, Message, Sampling
 from luthier.train.batch import micro_batches
 from luthier.train.config import GrpoSettings, OptimConfig, TrainConfig
-from luthier.train.engine import make_optimiser, steps
+from luthier.train.engine import steps
+from luthier.train.optimisers import make_optimiser
 from luthier.train.rl import assemble, drawn_token_logprobs, grpo
 
 
@@ -100,7 +101,7 @@ def test_a_graders_exception_is_counted_and_never_a_zero(load_tiny):
         on_rollout=lambda s, c, g: kept.update({s: (c, g)}),
     )
     step = next(
-        steps(model.network, work, optimiser=make_optimiser(model.network, config.optim), config=config.optim, seed=0)
+        steps(model.network, work, optimiser=make_optimiser([*model.network.named_parameters()], config.optim), config=config.optim, seed=0)
     )
     completions, grades = kept[1]
     assert len(completions) == len(grades) == 12
@@ -123,7 +124,7 @@ def test_reinforcement_raises_the_reward(load_tiny):
     )  # fmt: skip
     work = grpo(model, tiny_examples(4), grade, config, on_rollout=lambda *_: None)
     done = list(
-        steps(model.network, work, optimiser=make_optimiser(model.network, config.optim), config=config.optim, seed=0)
+        steps(model.network, work, optimiser=make_optimiser([*model.network.named_parameters()], config.optim), config=config.optim, seed=0)
     )
     rewards = [s.metrics["rl/reward"] for s in done]
     assert sum(rewards[:3]) / 3 < 0.5 and sum(rewards[-3:]) / 3 > 0.9

@@ -9,7 +9,8 @@ from luthier.models.generate import generator
 from luthier.records import Sampling
 from luthier.train.batch import rows_of
 from luthier.train.config import OptimConfig, TrainConfig
-from luthier.train.engine import make_optimiser, steps
+from luthier.train.engine import steps
+from luthier.train.optimisers import make_optimiser
 from luthier.train.sft import mean_nll, sft
 
 
@@ -20,7 +21,7 @@ def test_a_model_overfit_on_20_rows_stops_by_itself_on_20_of_20(load_tiny):
     rows = rows_of(examples, model.renderer, max_length=200, overlong="drop").rows
     model.network.load_state_dict(tiny_network("llama", vocabulary=len(model.tokenizer), spread=0.05).state_dict())
     config = TrainConfig(batch_rows=20, max_steps=150, optim=OptimConfig(lr=2e-2, schedule="linear", warmup_steps=5))
-    done = list(steps(model.network, sft(model.network, rows, config), optimiser=make_optimiser(model.network, config.optim),
+    done = list(steps(model.network, sft(model.network, rows, config), optimiser=make_optimiser([*model.network.named_parameters()], config.optim),
                       config=config.optim, seed=0))  # fmt: skip
     assert done[-1].loss < 0.05 < done[0].loss
     completions = generator(model)(examples, Sampling(max_new_tokens=80))
