@@ -106,6 +106,8 @@ def prepare(asked: argparse.Namespace, folder: Path) -> Work:
         "seed": asked.seed, "adapter": asked.adapter, "max_length": 1_024, "threads": asked.threads,
         "order": order_of_steps(chosen, rows_a_step=asked.batch_rows, steps=asked.steps, seed=asked.seed),
     }  # fmt: skip
+    if asked.measure == "memory":
+        title += f", memory at {round(number * (prompts + answers) / asked.steps):,} tokens a step"
     return Work(job, [r.prompt + r.answer for r in chosen], [r.answer for r in chosen], title)
 
 
@@ -150,7 +152,7 @@ def told(found: dict[str, Any]) -> str:
     if used and used["of_bf16_peak"]:
         share += f", {used['of_bf16_peak']:.1%} of the card's bfloat16 peak"
     if speed and found["cores_used"] < BUSY * found["threads"] and "cuda_peak_mib" not in found:
-        share += f", only {found['cores_used']:.1f} of {found['threads']} cores: the machine was busy"
+        share += f", only {found['cores_used']:.1f} of {found['threads']} cores (the machine was busy)"
     return f"{found['name']:48s} {rate}{memory}{share}, loss {found['losses'][0]:.4f} to {found['losses'][-1]:.4f}"
 
 

@@ -67,8 +67,9 @@ def main() -> None:
     rendered = [row for example in examples for row in model.renderer.render(example.messages)]
     Path(sys.argv[2]).write_text(json.dumps({
         "losses": [event["train/loss"] for event in events], "tokens": [event["train/tokens"] for event in events],
-        "ends": ends, "cpu_ends": cpu_ends, "seconds_whole": whole, "peak_mib": peaks[-1], "peak_with_saving_mib": peak_memory_mib(),
-        "idle_mib": idle, "matrix_rates": rates, "threads": torch.get_num_threads(), **cuda_facts(device),
+        "ends": ends, "cpu_ends": cpu_ends, "seconds_whole": whole, "peak_mib": peaks[-1],
+        "peak_with_saving_mib": peak_memory_mib(), "idle_mib": idle, "matrix_rates": rates,
+        "threads": torch.get_num_threads(), **cuda_facts(device),
         "targets": digest_of_targets((row.token_ids, [w > 0 for w in row.weights]) for row in rendered),
         "versions": versions(["luthier", "torch", "transformers", "peft"]),
         "settings": json.loads(config.model_dump_json()), "says": (folder / "log.txt").read_text().splitlines()[:8],

@@ -58,6 +58,7 @@ def summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if len(runs[0]["tokens"]) > WARM_UP:
         for kind in ("steady", "whole"):
             numbers[f"{kind}_tokens_per_s"] = spread(speeds(run)[kind] for run in runs)
+        numbers["tokens_per_core_s"] = spread(round(speeds(run)["steady"] / cores_used(run), 2) for run in runs)
         numbers["cores_used"] = spread(cores_used(run) for run in runs)
     numbers["until_first_step_s"] = spread(round(run["ends"][0], 2) for run in runs)
     numbers["after_last_step_s"] = spread(round(run["seconds_whole"] - run["ends"][-1], 2) for run in runs)

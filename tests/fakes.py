@@ -220,27 +220,39 @@ def tiny_preferences(number: int = 16) -> list[Preference]:
 class TinyRun:
     """One call of `train` in a folder of its own, and everything that can be seen of it afterwards."""
 
-    def __init__(self, model: Any, folder: Path, *, grade_all: Any = None, data: Any = None, **options: Any) -> None:
+    def __init__(
+        self, model: Any, folder: Path, *, grade_all: Any = None, grade_dev: Any = None, data: Any = None,
+        **options: Any,
+    ) -> None:  # fmt: skip
         from luthier.runs import Run
         from luthier.train.config import TrainConfig
+        from luthier.train.documents import read_documents
         from luthier.train.training import Place, TrainingData, train
 
         self.lines: list[str] = []
         self.model = model
         self.config = TrainConfig(**options)
         self.num_forwards = 0
+        """Forward passes that a gradient is taken of."""
         hook = model.network.register_forward_pre_hook(self._count)
         run = Run.open(folder, self.config, echo=self.lines.append)
         self.place = Place(run=run, folder=folder / "train", key="key of this run")
         data = data or TrainingData(
             examples=tiny_examples(16), dev=tiny_examples(20)[16:], preferences=tiny_preferences(8),
             documents=[*TINY_TEXT], dev_documents=["the blue lamp"],
+            text=read_documents(self.config.text.files) if self.config.text.files else (),
         )  # fmt: skip
-        self.trained = train(model, data, self.config, place=self.place, grade_all=grade_all)
-        hook.remove()
+        try:
+            self.trained = train(
+                model, data, self.config, place=self.place, grade_all=grade_all, grade_dev=grade_dev
+            )
+        finally:
+            hook.remove()
 
     def _count(self, *_: Any) -> None:
-        self.num_forwards += 1
+        import torch
+
+        self.num_forwards += torch.is_grad_enabled()  # what is measured or tried on the model is no training
 
     def events(self, kind: str = "train") -> list[dict[str, Any]]:
         """The events of metrics.jsonl without their timings."""

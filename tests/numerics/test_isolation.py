@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fakes import tiny_examples
+from fakes import ALL_SHAPES, tiny_examples, tiny_network
 from luthier.models.logprobs import selected_logits, target_logprobs
-from luthier.train.batch import Row, collate, rows_of
+from luthier.models.passes import Pass
+from luthier.train.batch import Row, collate, pack, rows_of
+from luthier.train.sft import passed_batch
 
 
 def logprobs_of(network, rows, wanted: int) -> torch.Tensor:
@@ -73,3 +75,84 @@ def test_padding_is_known_by_position_and_may_be_any_token(tiny, shape, rows):
     one = selected_logits(network, batch.input_ids_BT, batch.positions_N).detach()
     two = selected_logits(network, filled, batch.positions_N).detach()
     assert torch.equal(one, two) and not torch.equal(filled, batch.input_ids_BT)
+
+
+# Packed rows. The lengths repeat, so that attention takes some rows together, and cross the windows of 24 tokens.
+LENGTHS = (30, 5, 30, 12, 5, 41)
+V = 120
+PACKED = {"fused": Pass(is_packed=True, is_fused=True), "whole logits": Pass(is_packed=True)}
+DENSE = [shape for shape in ALL_SHAPES if shape not in ("qwen3_moe", "mixtral")]
+
+
+def packed_rows() -> list[Row]:
+    random = torch.Generator().manual_seed(4)
+    return [
+        Row(str(i), tuple(torch.randint(V, (n,), generator=random).tolist()), (1.0,) * n) for i, n in enumerate(LENGTHS)
+    ]
+
+
+def packed_logprobs(network, rows, how=PACKED["fused"], order=None) -> list[torch.Tensor]:
+    """Log-probabilities of each row's tokens, the rows end to end in this order."""
+    batch = pack(rows, order or range(len(rows)))
+    with how.mode(network):
+        values = passed_batch(network, batch, how=how).logprobs(batch.target_ids_N)
+    by_row = [values[batch.row_N == b] for b in range(len(rows))]
+    return [by_row[batch.rows.index(i)] for i in range(len(rows))]
+
+
+@pytest.mark.parametrize("way", PACKED)
+@pytest.mark.parametrize("shape", ALL_SHAPES)
+def test_changing_one_packed_row_leaves_the_others_bit_identical(shape, way):
+    """PITFALL 3: every token of row A is another one, and not a bit of row B moves. Experts may round otherwise, since
+    each multiplies the tokens that it is sent as one matrix."""
+    network, rows = tiny_network(shape, vocabulary=V), packed_rows()
+    with torch.no_grad():
+        before = packed_logprobs(network, rows, PACKED[way])
+        for changed in (0, 2, 5):
+            other = list(rows)
+            other[changed] = Row("x", tuple((t + 7) % V for t in rows[changed].token_ids), rows[changed].weights)
+            after = packed_logprobs(network, other, PACKED[way])
+            for i, (a, b) in enumerate(zip(before, after, strict=True)):
+                if i == changed:
+                    assert float((a - b).abs().min()) > 0
+                else:
+                    assert torch.equal(a, b) if shape in DENSE else torch.allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", ALL_SHAPES)
+def test_a_packed_rows_loss_has_no_gradient_with_respect_to_its_neighbours(shape):
+    """PITFALL 3: exactly 0 for every embedding of another row, in front and behind."""
+    network, rows = tiny_network(shape, vocabulary=V), packed_rows()
+    kept = []
+    network.get_input_embeddings().register_forward_hook(lambda module, inputs, out: kept.append(out))
+    starts = [sum(LENGTHS[:i]) for i in range(len(LENGTHS))]
+    values = packed_logprobs(network, rows)
+    for i, (start, n) in enumerate(zip(starts, LENGTHS, strict=True)):
+        (gradient,) = torch.autograd.grad(values[i].sum(), kept[0], retain_graph=True)
+        assert (gradient[0, start : start + n - 1].abs().sum(-1) > 0).all()
+        gradient[:, start : start + n - 1] = 0  # the last token predicts nothing, its own row's neither
+        assert not gradient.any()
+
+
+@pytest.mark.parametrize("shape", ["gpt2", "llama", "gpt_neox", "mixtral"])
+def test_the_order_of_the_rows_in_a_pack_does_not_matter(shape):
+    """PITFALL 4, positions not restarted: learned, rotary on all of a head, rotary on a part of it."""
+    network, rows = tiny_network(shape, vocabulary=V).double(), packed_rows()
+    if shape == "mixtral":
+        network.set_experts_implementation("eager")
+    with torch.no_grad():
+        expected = packed_logprobs(network, rows)
+        for order in ([5, 4, 3, 2, 1, 0], [2, 0, 5, 1, 3, 4]):
+            found = packed_logprobs(network, rows, order=order)
+            assert all(torch.allclose(a, b, rtol=0, atol=1e-7) for a, b in zip(found, expected, strict=True))
+    spread = torch.cat(expected)
+    assert float(spread.std()) > 0.3
+
+
+@pytest.mark.parametrize("shape", ALL_SHAPES)
+def test_a_pack_of_one_row_is_the_row(shape):
+    network, rows = tiny_network(shape, vocabulary=V), packed_rows()
+    with torch.no_grad():
+        together = packed_logprobs(network, rows)
+        for i, row in enumerate(rows):
+            assert torch.allclose(packed_logprobs(network, [row])[0], together[i], atol=1e-5)

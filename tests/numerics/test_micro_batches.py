@@ -9,13 +9,15 @@ import pytest
 import torch
 
 from fakes import tiny_examples, tiny_network, tiny_preferences
-from luthier.train.batch import collate, micro_batches, rows_of
+from luthier.models.passes import Pass
+from luthier.train.batch import collate, micro_batches, pack, rows_of
 from luthier.train.config import DpoSettings, OptimConfig, TrainConfig
 from luthier.train.engine import PieceLoss, StepWork, Work, steps
 from luthier.train.preference import dpo, pairs_of, reference_logprobs
 from luthier.train.sft import batch_nll, sft
 
-FROZEN = OptimConfig(lr=1e-9, schedule="constant", max_grad_norm=None)
+WAYS = {"padded": Pass(), "packed": Pass(is_packed=True, is_fused=True)}
+FROZEN = OptimConfig(lr=1e-30, schedule="constant", max_grad_norm=None)
 
 
 def splits(number: int, *, together: int = 1) -> dict[str, list[list[int]]]:
@@ -34,7 +36,7 @@ def splits(number: int, *, together: int = 1) -> dict[str, list[list[int]]]:
 def one_step(network, work, optim=FROZEN):
     """The step's record, and the gradient of every parameter as the optimiser saw it."""
     network.zero_grad()
-    optimiser = torch.optim.SGD(network.parameters(), lr=1e-9)
+    optimiser = torch.optim.SGD(network.parameters(), lr=1e-30)
     step = next(steps(network, work, optimiser=optimiser, config=optim, seed=0))
     return step, {name: p.grad.clone() for name, p in network.named_parameters()}
 
@@ -66,15 +68,18 @@ def rows(tiny, shape):
     return [replace(row, weights=tuple(w / (1 + n % 2) for w in row.weights)) for n, row in enumerate(fit.rows)]
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("max_grad_norm", [None, 0.01])
-def test_loss_and_gradients_do_not_depend_on_the_micro_batch_split(network, rows, max_grad_norm):
+def test_loss_and_gradients_do_not_depend_on_the_micro_batch_split(network, rows, max_grad_norm, way):
     """PITFALL 1, loss normalised per micro-batch: in float64, before and after clipping, against the plain quotient."""
     optim = FROZEN.model_copy(update={"max_grad_norm": max_grad_norm})
     count = sum(row.weight for row in rows)
+    how, batched = WAYS[way], pack if WAYS[way].is_packed else collate
     results = {}
     for name, cut in splits(16).items():
-        batches = [collate(rows, piece) for piece in cut]
-        work = Work(1, lambda _, b=batches: StepWork(b, count), lambda b: PieceLoss(batch_nll(network, b)))
+        batches = [batched(rows, piece) for piece in cut]
+        work = Work(1, lambda _, b=batches: StepWork(b, count), lambda b: PieceLoss(batch_nll(network, b, how=how)),
+                    mode=lambda: how.mode(network))  # fmt: skip
         results[name] = one_step(network, work, optim)
     assert_same(results)
     total = torch.tensor(0.0, dtype=torch.float64)
@@ -106,32 +111,41 @@ def test_the_mean_of_means_that_this_forbids_is_another_number(network, rows):
 
 
 @pytest.mark.parametrize("max_grad_norm", [None, 1e-4])
-def test_dpo_loss_and_gradients_do_not_depend_on_the_micro_batch_split(tiny, shape, network, max_grad_norm):
+def test_dpo_loss_and_gradients_do_not_depend_on_the_micro_batch_split_nor_on_packing(
+    tiny, shape, network, max_grad_norm
+):
     """PITFALL 1 for DPO: the count of a step is its pairs, whatever pieces they come in."""
     optim = FROZEN.model_copy(update={"max_grad_norm": max_grad_norm})
     rows = pairs_of(tiny_preferences(16), tiny(shape).renderer, max_length=200, overlong="drop").rows
     reference = reference_logprobs(tiny_network(shape, seed=2), rows, micro_batch_tokens=4096)
     config = TrainConfig(method="dpo", batch_rows=16, max_steps=1, dpo=DpoSettings(beta=0.3))
     results = {}
-    for tokens in (1, 60, 200, 100_000):
-        work = dpo(network, rows, reference, config.model_copy(update={"micro_batch_tokens": tokens}))
-        results[tokens] = one_step(network, work, optim)
+    for way, how in WAYS.items():
+        for tokens in (1, 60, 200, 100_000):
+            cut = config.model_copy(update={"micro_batch_tokens": tokens})
+            results[way, tokens] = one_step(network, dpo(network, rows, reference, cut, how=how), optim)
     assert len(micro_batches(rows, micro_batch_tokens=1, keep_together=2)) == 16
     assert 2 < len(micro_batches(rows, micro_batch_tokens=200, keep_together=2)) < 16
+    reference_packed = reference_logprobs(
+        tiny_network(shape, seed=2), rows, micro_batch_tokens=100, how=WAYS["packed"]
+    )
+    assert torch.allclose(reference_packed, reference, atol=1e-4)
     assert_same(results)
     margins = [step.metrics["dpo/margin"] for step, _ in results.values()]
-    assert margins == pytest.approx([margins[0]] * 4, rel=1e-6) and abs(margins[0]) > 0.1
+    assert margins == pytest.approx([margins[0]] * 8, rel=1e-6) and abs(margins[0]) > 0.1
 
 
-def test_a_whole_run_does_not_depend_on_micro_batch_tokens(tiny, shape, rows):
+def test_a_whole_run_does_not_depend_on_micro_batch_tokens_nor_on_packing(tiny, shape, rows):
     """PITFALL 1 over steps: five updates with AdamW end in the same weights (float32)."""
     ends = []
-    for tokens in (1, 100, 100_000):
+    for tokens, way in ((1, "padded"), (100, "padded"), (100_000, "padded"), (100, "packed"), (100_000, "packed")):
         network = tiny_network(shape, seed=1)
         config = TrainConfig(batch_rows=5, max_steps=5, micro_batch_tokens=tokens, optim=OptimConfig(lr=1e-3))
         optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, eps=1e-3)
         losses = [
-            s.loss for s in steps(network, sft(network, rows, config), optimiser=optimiser, config=config.optim, seed=0)
+            s.loss
+            for s in steps(network, sft(network, rows, config, how=WAYS[way]), optimiser=optimiser, config=config.optim,
+                           seed=0)
         ]
         ends.append((losses, [p.detach().clone() for p in network.parameters()]))
     for losses, parameters in ends[1:]:

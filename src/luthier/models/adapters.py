@@ -59,11 +59,6 @@ def add_adapter(
     return replace(model, network=adapted)
 
 
-def add_lora(model: Model, *, rank: int, alpha: float, dropout: float, targets: str | tuple[str, ...]) -> Model:
-    """The model with a plain adapter: `add_adapter` without its further settings."""
-    return add_adapter(model, rank=rank, alpha=alpha, dropout=dropout, targets=targets)
-
-
 def matched(model: Model) -> dict[str, tuple[int, int]]:
     """The modules that have an adapter, by name, with their (inputs, outputs); empty when there is none."""
     from peft.tuners.lora.layer import LoraLayer

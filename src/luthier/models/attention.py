@@ -70,8 +70,7 @@ def is_packed(network: Any) -> bool:
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def packed_attention(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, *, dropout: float = 0.0,
-    scaling: float | None = None, sliding_window: int | None = None, packed_rows: PackedRows | None = None,
-    **asked: Any,
+    scaling: float | None = None, packed_rows: PackedRows | None = None, **asked: Any,
 ) -> tuple[Tensor, None]:  # fmt: skip
     """Causal attention of each row over itself: query [1, H, T, D], key and value [1, K, T, D] -> [1, T, H, D]."""
     if packed_rows is None:
@@ -83,7 +82,8 @@ def packed_attention(
         raise NotIsolated(f"the model's attention needs {', '.join(extras)}")
     if getattr(module, "is_causal", True) is False or asked.get("is_causal") is False:
         raise NotIsolated("the model's attention is not causal")
-    window = sliding_window or getattr(module, "sliding_window", None)
+    # What the call says wins: some models keep a window on every layer and pass None from those that see everything.
+    window = asked["sliding_window"] if "sliding_window" in asked else getattr(module, "sliding_window", None)
     if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) and not dropout:
         return _by_kernel(query, key, value, packed_rows, scaling=scaling, window=window), None
     return _by_length(query, key, value, packed_rows.lengths, dropout=dropout, scaling=scaling, window=window), None

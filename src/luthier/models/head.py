@@ -32,7 +32,10 @@ def head_of(network: Any) -> Head | None:
     if type(layer) is not torch.nn.Linear:
         return None
     config = network.config.get_text_config() if hasattr(network.config, "get_text_config") else network.config
-    scale = float(getattr(config, "logit_scale", None) or 1.0) / float(getattr(config, "logits_scaling", None) or 1.0)
+    factor, divisor = getattr(config, "logit_scale", None) or 1.0, getattr(config, "logits_scaling", None) or 1.0
+    if isinstance(factor, str):
+        return None  # the name of a rule
+    scale = float(factor) / float(divisor)
     cap = getattr(config, "final_logit_softcapping", None)
     return Head(layer.weight, layer.bias, scale, None if cap is None else float(cap))
 
@@ -41,8 +44,12 @@ def head_nll(hidden_NH: Tensor, head: Head, targets_N: Tensor, weights_N: Tensor
     """sum_n w_n * -log softmax(logits_n)[target_n], a scalar in float32 (float64 stays).
 
     The gradient is computed beside the loss, while the piece of the logits is there: with P = softmax(logits) and the
-    one-hot targets Y, d hidden = w (P - Y) W and d W = (P - Y)^T (w hidden). Weights take no gradient.
+    one-hot targets Y, d hidden = w (P - Y) W and d W = (P - Y)^T (w hidden). Weights take no gradient. The gradients
+    are scaled in place by what comes from above, so a second backward pass over the same graph is an error.
     """
+    if not torch.is_grad_enabled():  # the function below is not told, and would compute a gradient for nobody
+        values = head_logprobs(hidden_NH, head, targets_N)
+        return -torch.dot(values, weights_N.to(values.dtype))
     total: Tensor = _HeadNll.apply(hidden_NH, head.weight, head.bias, targets_N, weights_N, head)  # type: ignore[no-untyped-call]
     return total
 
@@ -104,7 +111,7 @@ class _HeadLogprobs(torch.autograd.Function):
             logits, _ = _logits(hidden[piece], matrix, bias, head, buffer)
             values[piece] = _to_softmax(logits, targets[piece])
         ctx.save_for_backward(hidden, weight, bias, targets)
-        ctx.head = head
+        ctx.head, ctx.dtype = head, matrix.dtype
         return values
 
     @staticmethod
@@ -113,16 +120,18 @@ class _HeadLogprobs(torch.autograd.Function):
         wide = grad.dtype
         grads = _Grads(bias, wide, wants=ctx.needs_input_grad[:3])
         d_hidden = torch.empty_like(hidden)
-        matrix = _compute(weight, hidden.dtype)
-        for piece, buffer in _pieces(hidden, weight, wide):
-            states = hidden[piece]
-            logits, slope = _logits(states, matrix, bias, ctx.head, buffer)
-            _to_softmax(logits, targets[piece])
-            logits[torch.arange(len(logits), device=logits.device), targets[piece]] -= 1
-            d_logits = _through(logits, slope, ctx.head).to(matrix.dtype)
-            scaled = -grad[piece].unsqueeze(1).to(matrix.dtype)
-            d_hidden[piece] = (d_logits @ matrix).mul_(scaled)
-            grads.add(d_logits, states.to(matrix.dtype) * scaled, scaled)
+        # In the number format of the forward pass: autocast may be off by now, or be another one in autograd's thread.
+        matrix = weight.detach().to(ctx.dtype)
+        with torch.autocast(hidden.device.type, enabled=False):
+            for piece, buffer in _pieces(hidden, weight, wide):
+                states = hidden[piece]
+                logits, slope = _logits(states, matrix, bias, ctx.head, buffer)
+                _to_softmax(logits, targets[piece])
+                logits[torch.arange(len(logits), device=logits.device), targets[piece]] -= 1
+                d_logits = _through(logits, slope, ctx.head).to(matrix.dtype)
+                scaled = -grad[piece].unsqueeze(1).to(matrix.dtype)
+                d_hidden[piece] = (d_logits @ matrix).mul_(scaled)
+                grads.add(d_logits, states.to(matrix.dtype) * scaled, scaled)
         d_weight = None if grads.weight is None else grads.weight.to(weight.dtype)
         return d_hidden, d_weight, None if grads.bias is None else grads.bias.to(bias.dtype), None, None
 
@@ -156,12 +165,12 @@ def _compute(weight: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _pieces(hidden: Tensor, weight: Tensor, wide: torch.dtype) -> Any:
-    """(slice, buffer for its logits), pieces of like size."""
+    """(slice, buffer for its logits), pieces of like size; one empty piece where there are no rows."""
     rows = max(1, PIECE_BYTES // (len(weight) * wide.itemsize))
     number = max(1, -(-len(hidden) // rows))
     rows = max(1, -(-len(hidden) // number))
     buffer = torch.empty(min(rows, len(hidden)), len(weight), dtype=wide, device=hidden.device)
-    for start in range(0, len(hidden), rows):
+    for start in range(0, max(1, len(hidden)), rows):
         yield slice(start, start + rows), buffer[: min(rows, len(hidden) - start)]
 
 

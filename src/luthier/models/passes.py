@@ -10,14 +10,17 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from luthier.errors import ConfigError, Problem
+from luthier.errors import ConfigError, ModelError, Problem
 from luthier.models.attention import NotIsolated, PackedRows, is_packed, packed
 from luthier.models.head import Head, head_logprobs, head_nll, head_of
-from luthier.models.logprobs import head_only_at, target_logprobs
+from luthier.models.logprobs import head_only_at, selected_logits, target_logprobs
 
 PROOF_LENGTHS = (6, 11, 3)
-"""Tokens of the rows that a network is tried on; a longer one is added where a short sliding window must be crossed."""
+"""Tokens of the rows that a network is tried on; a longer one is added where a sliding window must be crossed."""
 LONGEST_PROOF = 512
+"""Tokens of the longest row that a network is tried on, unless told of longer ones."""
+PROVEN_POSITIONS = 64
+"""The last positions of a row that are compared: those of a long row that a window or a neighbour would change."""
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3, torch.bfloat16: 0.2}
 """Largest difference of a log-probability that rounding may make."""
 
@@ -117,19 +120,26 @@ def forward(
 
 def settle(
     network: Any, *, packing: Literal["auto", "packed", "padded"] = "auto", with_router: bool = False,
-    autocast: bool = False,
+    autocast: bool = False, longest: int = LONGEST_PROOF,
 ) -> tuple[Pass, str]:  # fmt: skip
     """The best way through this network that gives what it gives each row alone, and why not a better one.
 
-    Tried on a few short rows. ConfigError when `packing` is "packed" and the network cannot keep rows apart.
+    Tried on a few short rows, and a longer one where rows of `longest` tokens would cross a sliding window. ConfigError
+    when `packing` is "packed" and the network cannot keep rows apart; ModelError when it sees the tokens to come.
     """
+    if _sees_ahead(network):
+        raise ModelError(
+            "this model cannot be trained on its next token",
+            [Problem(where="model.base", found="log-probabilities that change with the tokens to come",
+                     expected="a model that sees only what came before", fix="choose a causal language model")],
+        )  # fmt: skip
     padded = Pass(with_router=with_router, autocast=autocast)
     reason = ""
     ways = [replace(padded, is_packed=True)] if packing != "padded" else []
     for way in (*ways, padded):
         fused = replace(way, is_fused=True)
         if way.is_packed:
-            reason = why_not(network, way)
+            reason = why_not(network, way, longest=longest)
             if reason and packing == "packed":
                 raise ConfigError(
                     "this model cannot be trained on packed rows",
@@ -138,26 +148,34 @@ def settle(
                 )  # fmt: skip
         if way.is_packed and reason:
             continue
-        return (fused if not why_not(network, fused) else way), reason
+        return (fused if not why_not(network, fused, longest=longest) else way), reason
     raise AssertionError("padded rows always pass")
 
 
 @torch.no_grad()
-def why_not(network: Any, how: Pass) -> str:
+def why_not(network: Any, how: Pass, *, longest: int = LONGEST_PROOF) -> str:
     """Why the network cannot be passed that way; empty when it gives each row what it gives it alone."""
     if how.is_fused and head_of(network) is None:
         return "its output head is more than a linear layer"
     was_training = network.training
     network.eval()
     try:
-        return _why_not(network, how)
+        return _why_not(network, how, longest)
     except NotIsolated as error:
         return str(error)
+    except FOREIGN as error:
+        if how == Pass(with_router=how.with_router, autocast=how.autocast):
+            raise  # not the unusual way is at fault
+        return f"its own code does not take it ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
     finally:
         network.train(was_training)
 
 
-def _why_not(network: Any, how: Pass) -> str:
+FOREIGN = (AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError, ValueError)
+"""What a model's own code raises when it is called in a way that it does not foresee."""
+
+
+def _why_not(network: Any, how: Pass, longest: int) -> str:
     config = _text_config(network)
     if how.is_packed and getattr(config, "attention_chunk_size", None):
         return "its attention looks at chunks of fixed places"
@@ -165,21 +183,37 @@ def _why_not(network: Any, how: Pass) -> str:
     random = torch.Generator().manual_seed(0)
     vocabulary = network.get_input_embeddings().weight.shape[0]
     window = getattr(config, "sliding_window", None) or 0
-    lengths = (*PROOF_LENGTHS, *((window + 3,) if 0 < window < LONGEST_PROOF else ()))
+    lengths = (*PROOF_LENGTHS, *((window + 3,) if 0 < window < longest else ()))
     lines = [torch.randint(vocabulary, (n,), generator=random).to(device) for n in lengths]
     with replace(how, is_packed=False).mode(network):
         expected = [_alone(network, line) for line in lines]
     found = _together(network, lines, how)
-    narrow = how.autocast or next(network.parameters()).dtype.itemsize <= 2
-    allowed = TOLERANCE[torch.bfloat16 if narrow else expected[0].dtype]
-    gap = max(float((a - b).abs().max()) for a, b in zip(found, expected, strict=True))
-    if not gap <= allowed:
-        return f"its rows get other log-probabilities together than alone (by {gap:.1g})"
+    allowed = _tolerance(network, how, expected[0].dtype)
+    gaps = [*map(_gap, found, expected)]
+    if not all(gap <= allowed for gap in gaps):  # NaN is not
+        return f"its rows get other log-probabilities together than alone (by {max(gaps):.1g})"
     changed = [*lines[:1], (lines[1] + 1) % vocabulary, *lines[2:]]
     again = _together(network, changed, how)
-    leak = max(float((again[i] - found[i]).abs().max()) for i in range(len(lines)) if i != 1)
+    leak = max(_gap(again[i], found[i]) for i in range(len(lines)) if i != 1)
     # Experts see other numbers of tokens, so their sums may round otherwise; without experts not a bit may change.
     return f"a row sees its neighbour (by {leak:.1g})" if leak > (allowed if has_experts(network) else 0.0) else ""
+
+
+@torch.no_grad()
+def _sees_ahead(network: Any) -> bool:
+    """Whether another last token changes the log-probabilities of those before it."""
+    was_training = network.training
+    network.eval()
+    try:
+        vocabulary, device = network.get_input_embeddings().weight.shape[0], next(network.parameters()).device
+        line = torch.randint(vocabulary, (PROOF_LENGTHS[0],), generator=torch.Generator().manual_seed(0)).to(device)
+        other = torch.cat([line[:-1], (line[-1:] + 1) % vocabulary])
+        first, again, changed = (_alone(network, row)[:-1] for row in (line, line, other))
+        # Rows of one length round alike, but for the sums of experts and for kernels that add in no fixed order.
+        noise = _tolerance(network, Pass(), first.dtype) if has_experts(network) else 10 * _gap(first, again)
+        return _gap(first, changed) > noise
+    finally:
+        network.train(was_training)
 
 
 def has_experts(network: Any) -> bool:
@@ -193,9 +227,23 @@ def _text_config(network: Any) -> Any:
     return config.get_text_config() if hasattr(config, "get_text_config") else config
 
 
+def _tolerance(network: Any, how: Pass, dtype: torch.dtype) -> float:
+    narrow = how.autocast or next(network.parameters()).dtype.itemsize <= 2
+    return TOLERANCE[torch.bfloat16 if narrow else dtype]
+
+
+def _gap(a: Tensor, b: Tensor) -> float:
+    return float((a - b).abs().max())
+
+
 def _alone(network: Any, line: Tensor) -> Tensor:
-    logits = network(input_ids=line.unsqueeze(0), use_cache=False).logits[0, :-1]
-    return target_logprobs(logits.to(torch.promote_types(logits.dtype, torch.float32)), line[1:])
+    first = _first_proven(len(line))
+    chosen = torch.arange(first, len(line) - 1, device=line.device)
+    return target_logprobs(selected_logits(network, line.unsqueeze(0), chosen), line[first + 1 :])
+
+
+def _first_proven(length: int) -> int:
+    return max(0, length - 1 - PROVEN_POSITIONS)
 
 
 def _together(network: Any, lines: Sequence[Tensor], how: Pass) -> list[Tensor]:
@@ -207,8 +255,10 @@ def _together(network: Any, lines: Sequence[Tensor], how: Pass) -> list[Tensor]:
     else:
         ids, rows = torch.nn.utils.rnn.pad_sequence([*lines], batch_first=True), None
         starts = [i * max(lengths) for i in range(len(lines))]
-    flat = torch.cat([torch.arange(s, s + n - 1) for s, n in zip(starts, lengths, strict=True)]).to(device)
-    targets = torch.cat([line[1:] for line in lines])
+    firsts = [_first_proven(n) for n in lengths]
+    spans = zip(starts, firsts, lengths, strict=True)
+    flat = torch.cat([torch.arange(start + first, start + n - 1) for start, first, n in spans]).to(device)
+    targets = torch.cat([line[first + 1 :] for line, first in zip(lines, firsts, strict=True)])
     with how.mode(network):
         passed = forward(network, ids, flat, how=how, lengths=lengths, rows=rows)
-    return list(torch.split(passed.logprobs(targets), [n - 1 for n in lengths]))
+    return list(torch.split(passed.logprobs(targets), [n - 1 - f for n, f in zip(lengths, firsts, strict=True)]))

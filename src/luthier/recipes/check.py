@@ -1,76 +1,106 @@
 """Preflight: proofs on your data, your template and your machine, before any time is spent on training.
 
-Each proof is a sentence, PASS or FAIL, and the number behind it. Seconds on a few hundred rows.
+Each proof is a sentence, PASS or FAIL, and the number behind it; then how long the training will take and whether it
+fits, measured on some of its own steps. Seconds on a few hundred rows.
 
     luthier check recipe.toml
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from luthier.recipes import fit, proving, stages
+from luthier.recipes.pretrain import PretrainRecipe, _documents, _start_of, _untrained
+from luthier.recipes.proving import Proof
 from luthier.recipes.tune import TuneRecipe
-from luthier.records import Example, Message
+from luthier.records import Example, Preference, write_records
+from luthier.runs import Run
+from luthier.train.config import ModelConfig, TrainConfig
+from luthier.train.fit import Prediction, size
+
+if TYPE_CHECKING:
+    from luthier.models.load import Model
+    from luthier.train.batch import Row
 
 MOST_ROWS = 200
-"""Rows that are rendered for the proofs: the first usable ones."""
-LOSS_ROWS = 16
-"""Rows whose loss and gradients are compared; spread over the lengths."""
-TOLERANCE = 1e-5
+"""Rows whose tokens and weights are looked at, evenly spread over the data."""
+MOST_COUNTED = 4000
+"""Rows in the account of cuts, evenly spread."""
+MOST_PASSED = 16
+"""Rows whose log-probabilities and gradients are compared, spread over the lengths."""
+MOST_WORK = 1e11
+"""Parameters times tokens of those rows: a large model is tried on fewer tokens."""
+LEFT_OUT = {
+    "grpo": ("trained tokens, stop tokens, the length account", "its answers are drawn while it trains"),
+    "pretrain": ("trained turns, stop tokens, served and evaluated prompts", "plain text passes no chat template"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
-    """One thing that was shown, or not."""
+class Subject:
+    """One training stage, and the data that it reads."""
 
     name: str
-    passed: bool
-    number: str
-    """What was measured."""
+    config: TrainConfig
+    model: ModelConfig
+    examples: Sequence[Example] = ()
+    preferences: Sequence[Preference] = ()
+    documents: Sequence[str] = ()
 
 
-def main(recipe: TuneRecipe, *, say: Callable[[str], None]) -> tuple[Proof, ...]:
-    """Prove what can be proved before training. ModelError when the template cannot even be rendered."""
-    from luthier.curate.rows import read_examples
-    from luthier.models.load import load_model
-    from luthier.train.batch import rows_of
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commands:
+    """What trains the stage: the rows of each command, and the key of its prediction."""
 
-    found = read_examples(list(recipe.data.files), columns=recipe.curate.columns)
-    say(f"check | {len(found.examples):,} examples, {len(found.preferences):,} preferences, "
-        f"{len(found.problems):,} rows that cannot be used")  # fmt: skip
-    model = load_model(
-        recipe.model.base, dtype="float32", device="cpu", chat_template=recipe.model.chat_template
-    )
-    for notice in model.notices:
-        say(f"check | {notice}")
-    pairs = [Example.of((*p.prompt, Message(role="assistant", content=p.chosen))) for p in found.preferences]
-    whole = [e for e in found.examples if e.messages and e.messages[-1].role == "assistant"]
-    examples = [*whole, *pairs][:MOST_ROWS]
-    length = min(recipe.train.max_length, model.max_length)
-    everything = rows_of(examples, model.renderer, max_length=length, overlong=recipe.train.overlong)
-    by_length = sorted(everything.rows, key=lambda row: len(row.token_ids))
-    rows = by_length[:: max(1, len(by_length) // LOSS_ROWS)][:LOSS_ROWS]
-    proofs = [
-        _weights_are_the_answers(model, examples),
-        _stop_is_learned(model, examples),
-        _bos(model, examples),
-        _served_prompt_is_trained_prompt(model, examples),
-        _cuts_are_counted(everything),
-        _no_shared_prompts(recipe),
-    ]
-    if rows:
-        proofs += [_loss_is_that_of_transformers(model, rows), _split_changes_nothing(model, rows),
-                   _rows_do_not_meet(model, rows)]  # fmt: skip
+    folders: Mapping[str, Path]
+    keys: Mapping[str, str]
+
+
+def main(
+    recipe: TuneRecipe | PretrainRecipe, *, say: Callable[[str], None], limits: fit.Machine | None = None
+) -> tuple[Proof, ...]:
+    """Prove what can be proved before training, and foretell what it takes.
+
+    `limits`: what the machine has; without it, what it is found to have. ModelError when the template cannot even be
+    rendered.
+    """
+    limits = limits or fit.Machine.here(recipe.run.dir)
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        if isinstance(recipe, PretrainRecipe):
+            proofs, todo = _pretraining(recipe, scratch, say)
+        elif recipe.train.method == "pretrain":
+            proofs, todo = _text(recipe, scratch)
+        else:
+            proofs, todo = _tuning(recipe, scratch, say)
+        for subject, _ in todo:
+            proofs += [_named(p, subject, todo) for p in _proofs(subject, scratch, say)]
+        kept: dict[str, Prediction] = {}
+        for subject, commands in todo:
+            tried = _tried(subject, commands, recipe.run.dir, limits)
+            kept |= _told(subject, commands, tried.predictions, limits, say)
+            proofs += [_named(p, subject, todo) for p in fits(tried, limits)]
+    if kept:
+        fit.keep(recipe.run.dir, kept)
     return tuple(proofs)
 
 
 def lines(proofs: Sequence[Proof]) -> list[str]:
-    """The table for the terminal."""
+    """The table for the terminal; what to do stands under each proof that fails."""
     width = max(len(proof.name) for proof in proofs)
-    return [f"{'PASS' if p.passed else 'FAIL'}  {p.name.ljust(width)}  {p.number}" for p in proofs]
+    table = []
+    for p in proofs:
+        table.append(f"{'PASS' if p.passed else 'FAIL'}  {p.name.ljust(width)}  {p.number}")
+        if not p.passed and p.fix:
+            table.append(f"      Fix: {p.fix}")
+    return table
 
 
 def to_json(proofs: Sequence[Proof]) -> list[dict[str, Any]]:
@@ -78,128 +108,199 @@ def to_json(proofs: Sequence[Proof]) -> list[dict[str, Any]]:
     return [asdict(proof) for proof in proofs]
 
 
-def _weights_are_the_answers(model: Any, examples: Sequence[Example]) -> Proof:
-    """What trains, decoded, is the assistant's turns and their stop tokens, and nothing else."""
-    wrong, empty, full = 0, 0, 0
-    for example in examples:
-        for row in model.renderer.render(example.messages):
-            trained = [t for t, w in zip(row.token_ids, row.weights, strict=True) if w > 0]
-            said = "".join(model.renderer.decode(trained).split())
-            answers = ["".join(m.content.split()) for m in example.messages if m.loss_weight > 0]
-            wrong += said not in {"".join(answers), *answers}  # a template that rewrites history makes a row of each
-            empty += not trained
-            full += len(trained) == len(row.weights)
-    return Proof(
-        name="the trained tokens are the answers and their stop tokens",
-        passed=bool(examples) and wrong == empty == full == 0,
-        number=f"{len(examples)} rows; {wrong} where they differ, {empty} with nothing trained, {full} all trained",
-    )
+Todo = list[tuple[Subject, Commands]]
 
 
-def _stop_is_learned(model: Any, examples: Sequence[Example]) -> Proof:
-    rows = [row for e in examples for row in model.renderer.render(e.messages)]
-    last = [max((t for t, w in enumerate(row.weights) if w > 0), default=None) for row in rows]
-    good = sum(t is not None and row.token_ids[t] in model.renderer.stop_ids for row, t in zip(rows, last, strict=True))
-    return Proof(
-        name="the last trained token of a row is one that stops generation",
-        passed=bool(rows) and good == len(rows),
-        number=f"{good} of {len(rows)} rows; stop tokens {sorted(model.renderer.stop_ids)}",
-    )
-
-
-def _bos(model: Any, examples: Sequence[Example]) -> Proof:
-    """As many leading BOS tokens as the template writes, in training and in serving alike: never two by accident."""
-    bos = model.tokenizer.bos_token_id
-    counts = set()
-    for example in examples:
-        for ids in (model.renderer.prompt(example.prompt), model.renderer.render(example.messages)[0].token_ids):
-            count = 0
-            while bos is not None and count < len(ids) and ids[count] == bos:
-                count += 1
-            counts.add(count)
-    return Proof(
-        name="every row and every prompt begins with the same number of BOS tokens, at most one",
-        passed=len(counts) <= 1 and max(counts, default=0) <= 1,
-        number=f"leading BOS tokens: {sorted(counts)}",
-    )
-
-
-def _served_prompt_is_trained_prompt(model: Any, examples: Sequence[Example]) -> Proof:
-    same = total = 0
-    for example in examples:
-        row = model.renderer.render(example.messages)[-1]
-        prompt = tuple(model.renderer.prompt(example.prompt))
-        total += 1
-        same += row.token_ids[: len(prompt)] == prompt
-    return Proof(
-        name="the tokens of a served prompt are those of the trained prompt",
-        passed=total > 0 and same == total,
-        number=f"{same} of {total} rows",
-    )
-
-
-def _cuts_are_counted(fit: Any) -> Proof:
-    left_out = fit.ledger["dropped"] + fit.ledger["nothing trained"]
-    counts = ", ".join(f"{name} {n}" for name, n in fit.ledger.items())
-    return Proof(
-        name="no answer loses its end to the length limit, and at most a tenth of the rows is left out",
-        passed=not fit.ledger["answer cut"] and 10 * left_out <= sum(fit.ledger.values()),
-        number=f"{counts}; {fit.tokens_off:,} tokens cut off",
-    )
-
-
-def _no_shared_prompts(recipe: TuneRecipe) -> Proof:
-    """Curates into a temporary folder: the certificate of its split is recounted there."""
-    import json
-    import tempfile
-
+def _tuning(recipe: TuneRecipe, scratch: Path, say: Callable[[str], None]) -> tuple[list[Proof], Todo]:
+    """The rows as `luthier run` curates them and as `luthier train` takes them, and the stages that train."""
     from luthier.curate.pipeline import curate
+    from luthier.curate.rows import read_examples
 
-    with tempfile.TemporaryDirectory() as folder:
-        curate(list(recipe.data.files), out=Path(folder), config=recipe.curate.model_copy(update={"strict": False}),
-               held_out_files=list(recipe.data.held_out), allow_overlap=True, say=lambda _: None)  # fmt: skip
-        ledger = json.loads((Path(folder) / "ledger.json").read_text(encoding="utf-8"))
-    shared = sum(count for edges in ledger["certificate"].values() for count in edges.values())
-    return Proof(
-        name="no prompt is both trained and held out",
-        passed=shared == 0,
-        number=f"{shared} shared prompts; splits {ledger['splits']}",
+    found = read_examples(list(recipe.data.files), columns=recipe.curate.columns)
+    say(f"check | {len(found.examples):,} examples, {len(found.preferences):,} preferences, "
+        f"{len(found.problems):,} rows that cannot be used")  # fmt: skip
+    alone, curated = scratch / "rows", scratch / "curated"
+    write_records(alone / "train.jsonl", found.examples)
+    write_records(alone / "preferences.jsonl", found.preferences)
+    curate(list(recipe.data.files), out=curated, config=recipe.curate.model_copy(update={"strict": False}),
+           held_out_files=list(recipe.data.held_out), allow_overlap=True, say=lambda _: None)  # fmt: skip
+    ledger = json.loads((curated / "ledger.json").read_text(encoding="utf-8"))
+    todo = []
+    for name, config in (("train", recipe.train), ("prefer", recipe.prefer)):
+        if config is None:
+            continue
+        folders = {"luthier run": curated, **({"luthier train": alone} if name == "train" else {})}
+        keys = {
+            command: fit.key_of(config, recipe.model, stages.curated_material(folder, config).inputs)
+            for command, folder in folders.items()
+        }
+        subject = Subject(
+            name=name, config=config, model=recipe.model, preferences=found.preferences,
+            examples=[e for e in found.examples if config.method == "grpo" or e.messages[-1].role == "assistant"],
+        )  # fmt: skip
+        todo.append((subject, Commands(folders=folders, keys=keys)))
+    return [proving.no_shared_prompts(ledger)], todo
+
+
+def _text(recipe: TuneRecipe, scratch: Path) -> tuple[list[Proof], Todo]:
+    """Plain text for `luthier train`."""
+    from luthier.train.documents import read_documents
+
+    texts = [read_documents(files) if files else [] for files in (recipe.data.files, recipe.data.held_out)]
+    _write_text(scratch / "rows", *texts)
+    inputs = {str(path): path for path in (*recipe.data.files, *recipe.data.held_out)}
+    commands = Commands(
+        folders={"luthier train": scratch / "rows"},
+        keys={"luthier train": fit.key_of(recipe.train, recipe.model, inputs)},
     )
+    subject = Subject(name="train", config=recipe.train, model=recipe.model, documents=texts[0])
+    return [proving.no_shared_documents(*texts)], [(subject, commands)]
 
 
-def _loss_is_that_of_transformers(model: Any, rows: Sequence[Any]) -> Proof:
-    """Sum of losses over the rows, against transformers' own forward pass over each row alone."""
-    from luthier.train.proofs import plain_loss
-    from luthier.train.sft import mean_nll
-
-    ours = mean_nll(model.network, rows, micro_batch_tokens=4096)
-    theirs = plain_loss(model.network, rows)
-    return Proof(
-        name="the loss is that of transformers over each row alone",
-        passed=abs(ours - theirs) <= TOLERANCE * max(1.0, abs(theirs)),
-        number=f"{ours:.7f} against {theirs:.7f}",
-    )
-
-
-def _split_changes_nothing(model: Any, rows: Sequence[Any]) -> Proof:
-    """Gradients of one batch against those of one row at a time."""
-    from luthier.train.proofs import split_gap
-
-    gap = split_gap(model.network, rows)
-    return Proof(
-        name="the split into micro-batches changes no gradient",
-        passed=gap <= 1e-4,
-        number=f"relative difference {gap:.1e} between 1 x {len(rows)} and {len(rows)} x 1, float32",
-    )
+def _pretraining(recipe: PretrainRecipe, scratch: Path, say: Callable[[str], None]) -> tuple[list[Proof], Todo]:
+    """A model that is built, or made from another, before its first step."""
+    start = _start_of(recipe)
+    documents, dev = _documents(recipe.data, seed=recipe.train.seed)
+    for words in _untrained(recipe, documents, scratch / "untrained"):
+        say(f"build | {words}")
+    _write_text(scratch / "rows", documents, dev)
+    model = ModelConfig(base=str(scratch / "untrained"))
+    commands = Commands(folders={"luthier run": scratch / "rows"}, keys={"luthier run": pretrain_key(recipe, start)})
+    subject = Subject(name="train", config=recipe.train, model=model, documents=documents)
+    return [proving.no_shared_documents(documents, dev)], [(subject, commands)]
 
 
-def _rows_do_not_meet(model: Any, rows: Sequence[Any]) -> Proof:
-    """Changing every token of one row leaves the loss of its neighbour as it was, bit for bit."""
-    from luthier.train.proofs import beside_a_neighbour
+def _proofs(subject: Subject, scratch: Path, say: Callable[[str], None]) -> list[Proof]:
+    """What is shown of one training stage, in float32 on the device of the run."""
+    from luthier.models.load import load_model
+    from luthier.models.passes import settle
+    from luthier.models.tokens import add_tokens
+    from luthier.train.loop import Place
+    from luthier.train.training import _prepared
 
-    before, after = beside_a_neighbour(model.network, rows[0], rows[-1], vocabulary=len(model.tokenizer))
-    return Proof(
-        name="a sample never sees its neighbour in a batch",
-        passed=before == after,
-        number=f"log-probability {before:.6f} before and {after:.6f} after its neighbour changed",
-    )
+    config, settings = subject.config, subject.model
+    model = load_model(stages.start_of(settings), dtype="float32", chat_template=settings.chat_template)
+    for notice in model.notices:
+        say(f"check | {notice}")
+    model = add_tokens(model, settings.new_tokens)
+    if config.method in LEFT_OUT:
+        say("check | left out: {}: {}".format(*LEFT_OUT[config.method]))
+    proofs, rows = _of_rows(model, subject)
+    chosen = _spread(rows, config.method, most=MOST_WORK / model.num_parameters)
+    if not chosen:
+        return proofs
+    place = Place(run=Run(folder=scratch), folder=scratch, key="", kind="check")
+    calm = config.model_copy(update={"checkpoint_activations": False})
+    model = _prepared(model, calm, place)
+    how, reason = settle(model.network, packing=config.packing)
+    if reason:
+        say(f"check | rows are padded: {reason}")
+    return proofs + proving.of_the_passes(model, chosen, config, how)
+
+
+def _of_rows(model: Model, subject: Subject) -> tuple[list[Proof], Sequence[Row]]:
+    """What is shown of rows, and the rows that pass through the network."""
+    from luthier.train.batch import Row, rows_of, text_rows
+    from luthier.train.preference import pairs_of
+
+    config = subject.config
+    length = min(config.max_length, model.max_length)
+    if config.method == "pretrain":
+        documents = _some(subject.documents, MOST_COUNTED)
+        text = text_rows(documents, model.renderer.encode, eos_id=int(model.tokenizer.eos_token_id),
+                         bos_ids=model.bos_ids, max_length=length).rows  # fmt: skip
+        return [proving.text_trains_once(model, documents, text)], text
+    examples = _some(subject.examples, MOST_ROWS)
+    found = proving.shown(model, examples, _some(subject.preferences, MOST_ROWS // 2), config.method)
+    proofs = proving.of_the_template(model, found, has_rows=config.method != "grpo")
+    if config.method == "grpo":
+        prompts = [tuple(model.renderer.prompt(e.prompt))[-length:] for e in examples]
+        rows: Sequence[Row] = [Row(e.id, ids, (1.0,) * len(ids)) for e, ids in zip(examples, prompts, strict=True)]
+        return [*proofs, proving.prompts_leave_room(model, examples, config)], rows
+    if config.method == "dpo":
+        preferences = _some(subject.preferences, MOST_COUNTED)
+        pairs = pairs_of(preferences, model.renderer, max_length=length, overlong=config.overlong)
+        return [*proofs, proving.cuts_are_counted(pairs.ledger, rows=len(preferences))], pairs.rows
+    examples = _some(subject.examples, MOST_COUNTED)
+    rendered = [row for e in examples for row in model.renderer.render(e.messages)]
+    fitted = rows_of(examples, model.renderer, max_length=length, overlong=config.overlong)
+    account = proving.cuts_are_counted(fitted.ledger, rows=len(rendered), tokens_off=fitted.tokens_off)
+    return [*proofs, account], fitted.rows
+
+
+def _spread(rows: Sequence[Row], method: str, *, most: float) -> list[Row]:
+    """Rows (whole pairs of them) of all lengths, two units at least, so that the network is done in seconds."""
+    together = 2 if method == "dpo" else 1
+    units = [rows[i : i + together] for i in range(0, len(rows), together)]
+    units.sort(key=lambda unit: sum(len(row.token_ids) for row in unit))
+    chosen = units[:: max(1, together * len(units) // MOST_PASSED)][: MOST_PASSED // together]
+    while len(chosen) > 2 and sum(len(row.token_ids) for unit in chosen for row in unit) > most:
+        chosen.pop()
+    return [row for unit in chosen for row in unit]
+
+
+def _tried(subject: Subject, commands: Commands, run_folder: Path, limits: fit.Machine) -> fit.Tried:
+    """Some steps of the stage, done on the disk of the run; nothing of them stays."""
+    scratch = run_folder / "fit.partial"
+    try:
+        return fit.predict(
+            subject.config, subject.model, list(commands.folders.values()), scratch=scratch, limits=limits
+        )
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _told(
+    subject: Subject, commands: Commands, found: Sequence[Prediction], limits: fit.Machine, say: Callable[[str], None]
+) -> dict[str, Prediction]:
+    """Say how long it will take and what it needs; the predictions by key."""
+    for number, (command, prediction) in enumerate(zip(commands.folders, found, strict=False)):
+        stage = f"{subject.name} | " if subject.name != "train" else ""
+        other = f"by `{command}`, on every usable row | " if number else ""
+        say(f"fit | {stage}{other}{prediction.line(limits.memory_gib, limits.disk_free_gib)}")
+    for note in dict.fromkeys(note for prediction in found for note in prediction.notes):
+        say(f"fit | {note}")
+    return {commands.keys[command]: p for command, p in zip(commands.folders, found, strict=False)}
+
+
+def fits(tried: fit.Tried, limits: fit.Machine) -> list[Proof]:
+    """Whether the machine has what was foretold."""
+    if not tried.predictions:
+        return [Proof(name="the training can be tried", passed=False, number=tried.failure, fix=tried.fix)]
+    memory = tried.predictions[0].device_memory_gib or limits.memory_gib
+    needed = max(prediction.peak_memory_gib for prediction in tried.predictions)
+    disk = max(prediction.disk_gib for prediction in tried.predictions)
+    return [
+        Proof(
+            name="the training fits into memory", passed=needed <= fit.SPARE * memory,
+            number=f"peak {size(needed)} of {size(memory)}", fix=fit.MEMORY_FIX,
+        ),
+        Proof(
+            name="checkpoints and model fit onto the disk", passed=disk <= limits.disk_free_gib,
+            number=f"{size(disk)} of {size(limits.disk_free_gib)} free", fix=fit.DISK_FIX,
+        ),
+    ]  # fmt: skip
+
+
+def pretrain_key(recipe: PretrainRecipe, start: Path | None) -> str:
+    """The key of the prediction of a pretrain recipe."""
+    inputs: dict[str, Path | str] = {str(path): path for path in recipe.data.files}
+    shape = {"build": recipe.build.model_dump(mode="json"), "data": recipe.data.model_dump(mode="json")}
+    return fit.key_of(recipe.train, start, {**inputs, "shape": json.dumps(shape, sort_keys=True)})
+
+
+def _some(rows: Sequence[Any], most: int) -> Sequence[Any]:
+    return rows if len(rows) <= most else [rows[i * len(rows) // most] for i in range(most)]
+
+
+def _write_text(folder: Path, documents: Sequence[str], dev: Sequence[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, texts in zip(fit.TEXT, (documents, dev), strict=True):
+        if texts:
+            rows = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
+            (folder / name).write_text("".join(rows), encoding="utf-8")
+
+
+def _named(proof: Proof, subject: Subject, todo: Todo) -> Proof:
+    """With the stage's name where there is more than one."""
+    return proof if len(todo) == 1 else replace(proof, name=f"{subject.name}: {proof.name}")

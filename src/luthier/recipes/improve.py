@@ -121,7 +121,7 @@ def _train(recipe: TuneRecipe, run: Run, settings: ModelConfig) -> Callable[[Pat
         has_pairs = (curated / "preferences.jsonl").is_file() and (curated / "preferences.jsonl").stat().st_size > 0
         if recipe.prefer is not None and (has_pairs or recipe.prefer.method != "dpo"):
             model = stages.tuned(
-                run, f"improve-{turn}-prefer", recipe.prefer, model=settings,
+                run, f"improve-{turn}-prefer", recipe.prefer, model=settings.model_copy(update={"new_tokens": ()}),
                 start=stages.kept_version(model, run.folder / "versions"),
                 folder=folder.parent / "preferred", material=stages.curated_material(curated, recipe.prefer),
             )  # fmt: skip

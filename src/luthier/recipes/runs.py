@@ -224,7 +224,7 @@ def _inputs(run: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
     named = {}
     for name, value in manifest.get("inputs", {}).items():
         path = Path(name)
-        if path.is_relative_to(Path(__file__).parents[1]):
+        if path.suffix == ".py" and path.parts[-3:-1] == ("luthier", "recipes"):
             continue  # the code of a stage, which the versions stand for
         inside = path.is_relative_to(run) or path.resolve().is_relative_to(run.resolve())
         named["RUN/" + path.resolve().relative_to(run.resolve()).as_posix() if inside else name] = value

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.curate.config import CurateConfig, DataConfig
 from luthier.errors import ConfigError, Problem
 from luthier.models.folders import base_of, digest, resolve
+from luthier.recipes import launch
 from luthier.records import Example, Preference, Sampling, read_records
 from luthier.runs import Run, Stage
 from luthier.train.config import ModelConfig, TrainConfig
@@ -84,27 +85,28 @@ def tuned(
         name,
         owner=("luthier.train.training", *(("luthier.graders",) if _graders(config) else ())),
         inputs={**material.inputs, "base": digest(start), **template, **grader_files(_graders(config))},
-        options={"train": config.model_dump(mode="json"), "dtype": model.dtype, "new_tokens": model.new_tokens},
+        options={"train": config.model_dump(mode="json", exclude={"processes"}), "dtype": model.dtype,
+                 "new_tokens": model.new_tokens},
         folder=folder,
     )  # fmt: skip
     if is_reused(stage):
         shutil.rmtree(stage.folder / "checkpoints", ignore_errors=True)
         return stage.folder / "model"
-    from luthier.models.load import load_model
-    from luthier.models.tokens import add_tokens
-    from luthier.train.training import Place, discard_checkpoints, train
+    from luthier.train.loop import Place
+    from luthier.train.training import discard_checkpoints, train
 
-    loaded = load_model(
-        start, dtype=model.dtype, chat_template=model.chat_template, quantised=config.adapter == "qlora"
-    )
-    for notice in loaded.notices:
-        run.say(f"{name} | {notice}")
-    loaded = add_tokens(loaded, model.new_tokens)
     place = Place(run=run, folder=stage.folder, key=stage.key, kind=name)
+    job = launch.Job(start=start, model=model, train=config, run=run.folder, folder=stage.folder, key=stage.key,
+                     kind=name)  # fmt: skip
     data = material.read()
-    trained = train(
-        loaded, data, config, place=place, grade_all=rewards(config.grpo.grader), grade_dev=_dev_grade(config, data)
-    )
+    number = launch.processes(job, run)
+    if number > 1:
+        trained = launch.trained_together(job, data, run, number=number)
+    else:
+        trained = train(
+            launch.load(job, run), data, config, place=place, grade_all=rewards(config.grpo.grader),
+            grade_dev=_dev_grade(config, data),
+        )  # fmt: skip
     run.say(
         f"{name} | {trained.num_steps} steps in {trained.seconds:,.0f} s | loss {trained.first_loss:.4f} -> "
         f"{trained.last_loss:.4f} | {trained.model}"

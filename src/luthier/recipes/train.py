@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from luthier.curate.duplicates import Placed
 from luthier.curate.rows import read_examples
 from luthier.errors import DataError, Problem
-from luthier.recipes import stages
+from luthier.recipes import launch, stages
 from luthier.recipes.tune import TuneRecipe
 from luthier.records import Example, Preference, write_records
 from luthier.runs import Run
@@ -22,14 +22,17 @@ if TYPE_CHECKING:
 
 def main(recipe: TuneRecipe, *, echo: Callable[[str], None], step_echo: Callable[[str], None] | None) -> int:
     """Train as the recipe says -> RUN/model and RUN/metrics.jsonl."""
-    run = Run.open(recipe.run.dir, recipe, echo=echo, step_echo=step_echo)
-    start = stages.start_of(recipe.model)
-    stages.refuse_own_model(start, recipe.run.dir)
-    material = _text(recipe) if recipe.train.method == "pretrain" else _rows(recipe, run)
-    model = stages.tuned(run, "train", recipe.train, start=start, model=recipe.model, material=material)
-    stages.stand(model, run.folder)
-    run.finish()
-    run.say(f"train | done | {run.folder / 'model'}")
+    if launch.is_follower():
+        return launch.follow()
+    with launch.leading():
+        run = Run.open(recipe.run.dir, recipe, echo=echo, step_echo=step_echo)
+        start = stages.start_of(recipe.model)
+        stages.refuse_own_model(start, recipe.run.dir)
+        material = _text(recipe) if recipe.train.method == "pretrain" else _rows(recipe, run)
+        model = stages.tuned(run, "train", recipe.train, start=start, model=recipe.model, material=material)
+        stages.stand(model, run.folder)
+        run.finish()
+        run.say(f"train | done | {run.folder / 'model'}")
     return 0
 
 

@@ -97,7 +97,7 @@ def tune(recipe: TuneRecipe, run: Run) -> Outcome:
     models = {"tuned": stages.tuned(run, "train", recipe.train, start=base, model=settings, material=material)}
     if recipe.prefer is not None:
         models["preferred"] = stages.tuned(
-            run, "prefer", recipe.prefer, model=settings,
+            run, "prefer", recipe.prefer, model=settings.model_copy(update={"new_tokens": ()}),  # known by now
             start=stages.kept_version(models["tuned"], run.folder / "versions"),
             material=stages.curated_material(rows, recipe.prefer),
         )  # fmt: skip

@@ -71,7 +71,7 @@ class Batch:
 class Share(NamedTuple):
     """Which of several equal parts of a step: this process's."""
 
-    index: int
+    place: int
     number: int
 
 
@@ -195,7 +195,7 @@ def micro_batches(
         for part in dealt(sizes, share.number)
     ]
     make = pack if is_packed else collate
-    batches = [make(rows, chosen) for chosen in parts[share.index]]
+    batches = [make(rows, chosen) for chosen in parts[share.place]]
     missing = max(len(part) for part in parts) - len(batches)
     if missing:
         shortest = groups[sizes.index(min(sizes))]

@@ -1,9 +1,9 @@
 """Checkpoints that survive kill -9: written whole under another name, then renamed; safetensors and JSON, no pickle.
 
-    step-00000050/state.json                                             the step, the key of the run, the best so far
-                  parameters.safetensors, optimiser.safetensors, ...     written by one process
-                  shard-00001-model-00001-of-00001.safetensors, ...      written by several: each the rows that it holds,
-                                                                         in the format of torch.distributed.checkpoint
+    step-00000050/state.json                the step, the key of the run, the best so far
+                  parameters.safetensors    written by one process, with optimiser.safetensors and average.safetensors
+                  shard-00001-....          written by several, each the rows that it holds: safetensors again, in the
+                                            format of torch.distributed.checkpoint
 
 Either is read by any number of processes.
 """
@@ -21,17 +21,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed.checkpoint as parts
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.state_dict_loader import load as load_parts
+from torch.distributed.checkpoint.state_dict_saver import save as save_parts
+from torch.distributed.tensor import DTensor
 
 from luthier.errors import LuthierError, Problem
 from luthier.train import ranks
 from luthier.train.averaging import Average
 from luthier.train.optimisers import restore_tensors, state_tensors
-from luthier.train.sharding import Held, held, part_of
+from luthier.train.sharding import Held, held, room_for_mine, rows_of_mine
+
+PARTS = ("parameters", "optimiser", "average")
+"""What a checkpoint holds, the average where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,8 @@ def write(
         try:
             _by_first(lambda: _empty(temporary))
             _save_files(temporary, files, mine)
-            _by_first(lambda: _finish(temporary, target, {"step": step, "key": key, "progress": progress or {}}))
+            state = {"step": step, "key": key, "processes": ranks.share().number, "progress": progress or {}}
+            _by_first(lambda: _finish(temporary, target, state))
         finally:
             if ranks.leads():
                 shutil.rmtree(temporary, ignore_errors=True)
@@ -102,16 +109,14 @@ def _save_files(folder: Path, files: Mapping[str, Mapping[str, Tensor]], mine: H
         for name, tensors in files.items():
             save(tensors, folder / f"{name}.safetensors")
         return
-    every = {f"{part}/{name}": mine.as_part(_owner(part, name), t) for part, ts in files.items() for name, t in ts.items()}
+    every = {
+        f"{part}/{name}": mine.as_part(name if part == "parameters" else name.rpartition("/")[0], tensor)
+        for part, tensors in files.items() for name, tensor in tensors.items()
+    }  # fmt: skip
     try:
-        parts.save(every, storage_writer=parts.HuggingFaceStorageWriter(str(folder), save_distributed=True))
+        save_parts(every, storage_writer=HuggingFaceStorageWriter(str(folder), save_distributed=True))
     except CheckpointException as error:  # in every process, whichever of them failed
         raise OSError(str(error)) from error
-
-
-def _owner(part: str, name: str) -> str:
-    """The parameter that a tensor belongs to."""
-    return name if part == "parameters" else name.rpartition("/")[0]
 
 
 def _finish(temporary: Path, target: Path, state: Mapping[str, Any]) -> None:
@@ -161,19 +166,66 @@ def newest(folder: Path, *, key: str) -> Checkpoint | None:
     """
     for path in ranks.from_first(sorted(folder.glob("step-*"), reverse=True)):
         found = _read(path, key=key)
-        if all(ranks.total([float(found is not None)] if ranks.share().number == 1 else _votes(found is not None))):
+        if ranks.total([float(found is not None)])[0] == ranks.share().number:
             return found
     return None
 
 
 def _read(path: Path, *, key: str) -> Checkpoint | None:
+    """The checkpoint, or None where it is another run's or torn."""
     try:
         state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        step, number, progress = (state[name] for name in ("step", "processes", "progress"))
         if state["key"] != key:
             return None
-        files = _load_files(path)
-        return Checkpoint(step=state["step"], progress=state["progress"], **files)
-    except (OSError, SafetensorError, CheckpointException, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    try:
+        files = _load_files(path) if number == 1 else _load_shards(path, number)
+    except (OSError, SafetensorError, ValueError):
+        return None
+    return Checkpoint(step=step, progress=progress, **files)
+
+
+def _load_files(path: Path) -> dict[str, dict[str, Tensor]]:
+    """What one process wrote: of each tensor the rows that this process holds."""
+    number = ranks.share().number
+    files = {}
+    for part in PARTS:
+        file = path / f"{part}.safetensors"
+        tensors = load_file(file) if part != "average" or file.is_file() else {}
+        files[part] = tensors if number == 1 else {
+            name: rows_of_mine(t).clone() if t.ndim else t for name, t in tensors.items()
+        }  # fmt: skip
+    return files
+
+
+def _load_shards(path: Path, number: int) -> dict[str, dict[str, Tensor]]:
+    """What so many processes wrote: of each tensor the rows that this process holds."""
+    metadata = ranks.from_first(_metadata(path, number))
+    if metadata is None:
+        raise ValueError(f"{path} is torn")
+    every = {name: room_for_mine(m.size, m.properties.dtype) for name, m in metadata.state_dict_metadata.items()}
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # one process reads alone
+            load_parts(every, storage_reader=HuggingFaceStorageReader(str(path)), no_dist=ranks.share().number == 1)
+    except CheckpointException as error:  # in every process, whichever of them failed
+        raise OSError(str(error)) from error
+    files: dict[str, dict[str, Tensor]] = {part: {} for part in PARTS}
+    for name, tensor in every.items():
+        part, _, rest = name.partition("/")
+        files[part][rest] = tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    return files
+
+
+def _metadata(path: Path, number: int) -> Any:
+    """Sizes and formats of the tensors; None unless every process's file is there and whole."""
+    if len(list(path.glob("shard-*.safetensors"))) != number:
+        return None
+    try:
+        return HuggingFaceStorageReader(str(path)).read_metadata() if ranks.leads() else None
+    except (OSError, SafetensorError, ValueError, KeyError):
         return None
 
 

@@ -221,7 +221,7 @@ def _clip(parameters: Sequence[Tensor], max_norm: float | None) -> float:
     live = [p for p in parameters if p.grad is not None]
     norm = torch.nn.utils.get_total_norm([p.grad for p in live if p.grad is not None])
     if ranks.share().number > 1:  # each has its rows of every gradient
-        norm = torch.tensor(math.sqrt(ranks.total([float(norm) * float(norm)])[0]), device=norm.device)
+        norm = norm.new_tensor(math.sqrt(ranks.total([float(norm) * float(norm)])[0]))
     torch.nn.utils.clip_grads_with_norm_(live, max_norm if max_norm is not None else float("inf"), norm)
     return float(norm)
 

@@ -110,7 +110,7 @@ class Prediction:
         """From loading the model to the saved one."""
         return sum(self.seconds.values())
 
-    def line(self, *, memory_gib: float, disk_free_gib: float) -> str:
+    def line(self, memory_gib: float, disk_free_gib: float) -> str:
         """The prediction in one line, beside what the machine has."""
         memory = self.device_memory_gib or memory_gib
         return (

@@ -15,11 +15,12 @@ from safetensors.torch import load_file
 
 from luthier.errors import DataError, Problem
 from luthier.runs import Run
-from luthier.train import checkpoints
+from luthier.train import checkpoints, ranks
 from luthier.train.averaging import Average
 from luthier.train.config import TrainConfig
 from luthier.train.engine import Step, Work, peak_memory_gib, steps
 from luthier.train.optimisers import make_optimiser
+from luthier.train.sharding import fold, held
 
 CHECKPOINTS_A_RUN = 10
 
@@ -62,7 +63,8 @@ Measure = Callable[[], Mapping[str, float]]
 
 def run_steps(network: Any, work: Work, config: TrainConfig, place: Place, *, measure: Measure | None) -> Ended:
     """Do the steps that are left; afterwards the network holds what is to be saved: last, average or best weights."""
-    named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    fold(network)
+    named = held(network).named
     optimiser = make_optimiser(named, config.optim)
     average = Average.start(named, config.optim.ema_decay) if config.optim.ema_decay else None
     folder = place.folder / "checkpoints"
@@ -72,7 +74,7 @@ def run_steps(network: Any, work: Work, config: TrainConfig, place: Place, *, me
         checkpoints.restore(found, network=network, optimiser=optimiser, average=average)
         progress = Progress(**found.progress)
         place.run.say(f"{place.kind} | continues after step {found.step} of {work.num_steps}")
-    else:
+    elif ranks.leads():
         for stale in (*folder.glob("step-*"), *folder.glob("best-*")):
             shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
     first = found.step + 1 if found else 1
@@ -80,19 +82,21 @@ def run_steps(network: Any, work: Work, config: TrainConfig, place: Place, *, me
     place.run.forget_after(first - 1, kind=f"{place.kind}_dev")
     save_every = config.save_every or max(1, work.num_steps // CHECKPOINTS_A_RUN)
     index = first - 1
-    for step in steps(
+    to_come = steps(
         network, work, optimiser=optimiser, config=config.optim, seed=config.seed, first=first,
         after_update=average.update if average else lambda: None,
-    ):  # fmt: skip
+    )  # fmt: skip
+    for step in () if _is_enough(progress, config) else to_come:  # killed after it had stopped, before it was saved
         index = step.index
         is_last = index == work.num_steps
         place.run.log(step.event(), kind=place.kind, line=_line(step, network))
         if measure is not None and (is_last or (config.eval_every and index % config.eval_every == 0)):
             with average.swapped() if average else nullcontext():
                 values = measure()
+                fold(network)
                 progress = _judged(network, values, progress, config, place, step=index)
             _report(values, progress, place, step=index)
-        stops = bool(config.stop_after) and progress.misses >= (config.stop_after or 0)
+        stops = _is_enough(progress, config)
         if is_last or stops or index % save_every == 0:
             checkpoints.write(
                 folder, step=index, network=network, optimiser=optimiser, key=place.key, average=average,
@@ -104,6 +108,10 @@ def run_steps(network: Any, work: Work, config: TrainConfig, place: Place, *, me
                           f"step {progress.best_step}")  # fmt: skip
             break
     return _settled(network, average, progress, folder, num_steps=index)
+
+
+def _is_enough(progress: Progress, config: TrainConfig) -> bool:
+    return config.stop_after is not None and progress.misses >= config.stop_after
 
 
 def _line(step: Step, network: Any) -> str:
@@ -134,6 +142,8 @@ def _report(values: Mapping[str, float], progress: Progress, place: Place, *, st
 
 def _drop_old_best(folder: Path) -> None:
     """Remove kept weights that no checkpoint refers to any more."""
+    if not ranks.leads():
+        return
     wanted = set()
     for path in folder.glob("step-*/state.json"):
         wanted.add(json.loads(path.read_text(encoding="utf-8"))["progress"]["best_step"])
@@ -152,9 +162,9 @@ def _settled(network: Any, average: Average | None, progress: Progress, folder: 
         tensors = {n.removesuffix(ending): t for n, t in average.tensors().items() if n.endswith(ending)}
     else:
         return Ended(num_steps, None)
-    for name, parameter in network.named_parameters():
-        if name in tensors:
-            parameter.copy_(tensors[name])
+    mine = held(network)
+    for name, tensor in tensors.items():
+        mine.set(name, tensor)
     return Ended(num_steps, progress.best_step or None)
 
 

@@ -33,12 +33,12 @@ def share() -> Share:
 
 def leads() -> bool:
     """Whether this is the process that writes what all of them made."""
-    return share().index == 0
+    return share().place == 0
 
 
 def seed_of(seed: int, step: int) -> int:
     """The seed of a step's random numbers, another for each process."""
-    return seed * 1_000_003 + step + share().index * STREAM
+    return seed * 1_000_003 + step + share().place * STREAM
 
 
 def total(values: Sequence[float]) -> list[float]:

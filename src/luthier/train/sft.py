@@ -41,7 +41,8 @@ def sft(
         )
         state["count"] = sum(row.weight for row in chosen)
         state["tokens"] = float(sum(len(row.token_ids) for row in chosen))
-        share = {"train/text_share": sum(row.weight for row in mixed) / state["count"]} if text else {}
+        of_text = sum(row.weight for row in mixed)
+        share = {"train/text_share": of_text / state["count"] if of_text else 0.0} if text else {}
         return StepWork(batches, state["count"], share)
 
     def loss(batch: Batch) -> PieceLoss:

@@ -33,8 +33,8 @@ class Held:
             if not parameter.requires_grad:
                 continue
             mine = parameter
-            if isinstance(parameter, DTensor):
-                mine = Parameter(parameter.to_local().detach())  # the same memory
+            if isinstance(parameter.data, DTensor):
+                mine = Parameter(parameter.data.to_local())  # the same memory
                 self._parts.append((parameter, mine))
             self.named.append((name, mine))
             self._sizes[name] = parameter.shape
@@ -58,18 +58,18 @@ class Held:
         """A tensor of the rows held here (of the parameter or of its state), as PyTorch's checkpoints know parts."""
         if not self._parts or not rows.ndim:  # a count of steps is the same everywhere
             return rows.cpu()
-        size = self._sizes[name]
-        stride = torch.empty(size, device="meta").stride()
-        return DTensor.from_local(rows.cpu(), _mesh("cpu"), (Shard(0),), run_check=False, shape=size, stride=stride)
+        return _as_part(rows.cpu(), self._sizes[name])
 
     def gathered(self) -> dict[str, Tensor]:
         """Every parameter whole, in main memory, in the first process; empty in the others."""
         found = {}
         wholes = [whole for whole, _ in self._parts] or self.parameters
         for (name, _), whole in zip(self.named, wholes, strict=True):
-            tensor = whole.detach().full_tensor() if isinstance(whole, DTensor) else whole.detach()
+            tensor = whole.detach()
+            if isinstance(tensor, DTensor):
+                tensor = tensor.full_tensor().cpu() if ranks.leads() else tensor.full_tensor()[:0]
             if ranks.leads():
-                found[name] = tensor.cpu() if self._parts else tensor
+                found[name] = tensor
         return found
 
     @torch.no_grad()
@@ -120,7 +120,7 @@ def fold(network: Any) -> None:
 
 
 @torch.no_grad()
-def gather(network: Any) -> None:
+def gather(network: Module) -> None:
     """Undo `shard` for good: in the first process the network is an ordinary one in main memory, to be saved.
 
     In the others it has lost its weights and is of no further use.
@@ -129,7 +129,8 @@ def gather(network: Any) -> None:
         return
     fold(network)
     made: dict[Tensor, Parameter] = {}  # a tensor with two names stays one
-    for module in list(network.modules()):
+    modules: list[Any] = list(network.modules())
+    for module in modules:
         for name, parameter in list(module.named_parameters(recurse=False)):
             if isinstance(parameter, DTensor):
                 if parameter not in made:
@@ -144,9 +145,22 @@ def gather(network: Any) -> None:
 
 def rows_of_mine(tensor: Tensor) -> Tensor:
     """The rows of a whole tensor that this process holds: as many for each as for the first, the last ones fewer."""
-    index, number = ranks.share()
+    place, number = ranks.share()
     each = -(-len(tensor) // number)
-    return tensor[index * each : (index + 1) * each]
+    return tensor[place * each : (place + 1) * each]
+
+
+def room_for_mine(size: torch.Size, dtype: torch.dtype) -> Tensor:
+    """Room for the rows that this process holds of a tensor of that size, to be filled from a checkpoint."""
+    if ranks.share().number == 1 or not size:
+        return torch.empty(size, dtype=dtype)
+    mine = len(rows_of_mine(torch.empty(size[0], device="meta")))
+    return _as_part(torch.empty((mine, *size[1:]), dtype=dtype), size)
+
+
+def _as_part(rows: Tensor, size: torch.Size) -> DTensor:
+    stride = torch.empty(size, device="meta").stride()
+    return DTensor.from_local(rows, _mesh("cpu"), (Shard(0),), run_check=False, shape=size, stride=stride)
 
 
 _MESHES: dict[tuple[str, int], DeviceMesh] = {}

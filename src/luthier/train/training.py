@@ -19,10 +19,11 @@ from luthier.models import parity
 from luthier.models.adapters import add_adapter, describe, save_model
 from luthier.models.folders import digest
 from luthier.models.load import Model
+from luthier.models.lora_forward import fast_lora
 from luthier.models.passes import Pass, has_experts, settle
 from luthier.records import Completion, Example, Grade, Preference, write_records
 from luthier.runs import write_json
-from luthier.train import checkpoints
+from luthier.train import checkpoints, ranks
 from luthier.train.batch import Fit, Row, rows_of, text_rows
 from luthier.train.config import TrainConfig
 from luthier.train.engine import Work, peak_memory_gib
@@ -32,6 +33,7 @@ from luthier.train.machine import checkpointed_layers, compiled_layers, keep_fre
 from luthier.train.preference import dpo, pairs_of, reference_logprobs
 from luthier.train.rl import GradeAll, grpo
 from luthier.train.sft import mean_nll, sft
+from luthier.train.sharding import gather, shard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +86,11 @@ def train(
     timings. `grade_all` is the reward of grpo; `grade_dev` measures the grader that `keep_best` names.
     """
     started = time.perf_counter()
+    ranks.refuse_what_needs_one(config)
     place.folder.mkdir(parents=True, exist_ok=True)
     keep_freed_memory()
     model = _prepared(model, config, place)
+    shard(model.network)
     _refuse_unread(model, config)
     max_length = min(config.max_length, model.max_length)
     if max_length < config.max_length:
@@ -97,23 +101,27 @@ def train(
     measure = _measure(model, task.dev_rows, config, place, how, grade_dev)
     work = _offloading(task.work, config, model.device)
     with ExitStack() as stack:
+        stack.enter_context(fast_lora(model.network))
         if config.compile:
             stack.enter_context(compiled_layers(model.network))
         if config.checkpoint_activations:
             stack.enter_context(checkpointed_layers(model.network))
         ended = run_steps(model.network, work, config, place, measure=measure)
-    losses = logged_losses(place)
-    saved = _save(model, data, place)
+    losses = ranks.from_first(logged_losses(place) if ranks.leads() else (0.0, 0.0))
+    gather(model.network)
+    saved = _save(model, data, place) if ranks.leads() else place.folder / "model"
+    ranks.together()
     trained = Trained(
         model=saved, digest=digest(saved), num_steps=ended.num_steps, best_step=ended.best_step, first_loss=losses[0],
         last_loss=losses[1], rows=task.ledger, seconds=round(time.perf_counter() - started, 2),
         peak_memory_gib=peak_memory_gib(model.device),
     )  # fmt: skip
-    write_json(place.folder / "trained.json", {
-        "method": config.method, "adapter": config.adapter, "digest": trained.digest, "steps": trained.num_steps,
-        "best_step": trained.best_step, "loss_first": trained.first_loss, "loss_last": trained.last_loss,
-        "rows": task.ledger, "base": model.digest,
-    })  # fmt: skip
+    if ranks.leads():
+        write_json(place.folder / "trained.json", {
+            "method": config.method, "adapter": config.adapter, "digest": trained.digest, "steps": trained.num_steps,
+            "best_step": trained.best_step, "loss_first": trained.first_loss, "loss_last": trained.last_loss,
+            "rows": task.ledger, "base": model.digest,
+        })  # fmt: skip
     return trained
 
 

@@ -421,9 +421,9 @@ def test_a_setting_that_the_format_cannot_say_is_an_error(folder, name, changes,
 
 
 def test_an_adapter_is_merged_before_it_becomes_a_file(load_tiny, tmp_path):
-    from luthier.models.adapters import add_lora, save_model
+    from luthier.models.adapters import add_adapter, save_model
 
-    model = add_lora(load_tiny("qwen3"), rank=2, alpha=4.0, dropout=0.0, targets="all-linear")
+    model = add_adapter(load_tiny("qwen3"), rank=2, alpha=4.0, dropout=0.0, targets="all-linear")
     for part, parameter in model.network.named_parameters():
         if "lora_B" in part:
             parameter.data += 0.1

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from fakes import ALL_SHAPES, TINY_TEXT, tiny_network, tiny_tokenizer, write_tiny_model
 from luthier.errors import ModelError
-from luthier.models.adapters import add_lora, save_model
+from luthier.models.adapters import add_adapter, save_model
 from luthier.models.build import build_model, extend_tokenizer
 from luthier.models.config import BuildConfig
 from luthier.models.load import load_model
@@ -230,7 +230,7 @@ def test_a_change_that_cannot_be_made_names_its_key(change, where, tiny_folder, 
 
 
 def test_an_adapter_is_no_start(load_tiny, tmp_path):
-    adapted = add_lora(load_tiny("llama"), rank=2, alpha=4, dropout=0.0, targets="all-linear")
+    adapted = add_adapter(load_tiny("llama"), rank=2, alpha=4, dropout=0.0, targets="all-linear")
     save_model(adapted, tmp_path / "adapter")
     with pytest.raises(ModelError, match=r"build\.start: found .*, an adapter"):
         reshape_model(BuildConfig(start=str(tmp_path / "adapter")), TINY_TEXT, tmp_path / "out")

@@ -113,8 +113,9 @@ def test_the_recipe_of_the_card_is_the_recipe_of_the_run(tmp_path, base):
     tables = {
         "prefer": {},
         "gate": {"guardrails": [{"kpi": "exact", "allowed_regression": 0.1}], "kpi": 'a "quoted" name'},
-        "train": {"max_steps": 3, "optim": {"lr": 0.1, "max_grad_norm": None}, "lora": {"targets": ["q_proj"]}},
-    }
+        "train": {"max_steps": 3, "adapter": "lora", "optim": {"lr": 0.1, "max_grad_norm": None},
+                  "lora": {"targets": ["q_proj"]}},
+    }  # fmt: skip
     run = write_run(tmp_path / "run", base, **tables)
     (text,) = re.findall(r"```toml\n(.*?)```", card_of(run), re.DOTALL)
     (tmp_path / "again.toml").write_text(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import numpy as np
@@ -11,7 +12,17 @@ from hypothesis import strategies as st
 
 from fakes import tiny_examples
 from luthier.records import Example, Message
-from luthier.train.batch import Row, collate, fit_rows, micro_batches, plan_steps, rows_of, text_rows
+from luthier.train.batch import (
+    Row,
+    balanced,
+    collate,
+    fit_rows,
+    micro_batches,
+    mix_text,
+    plan_steps,
+    rows_of,
+    text_rows,
+)
 
 lengths_lists = st.lists(st.integers(2, 40), min_size=1, max_size=30)
 
@@ -147,3 +158,74 @@ def test_text_rows_lose_no_token_and_predict_each_once(texts, max_length, bos):
         ids = [*bos, *range(5, 5 + n), 2]
         assert [predicted[(f"document {number}", token)] for token in ids[1:]] == [1] * (len(ids) - 1)
     assert fit.ledger == {"kept": len(fit.rows)} and fit.tokens_off == 0
+
+
+@given(sizes=st.lists(st.integers(1, 60), max_size=60), limit=st.integers(1, 90))
+def test_bins_hold_every_row_once_within_the_limit_and_an_overlong_row_alone(sizes, limit):
+    """PITFALL 36, a packer that clogs: nothing stays behind, whatever the sizes."""
+    bins = balanced(sizes, limit=limit)
+    assert sorted(i for chosen in bins for i in chosen) == list(range(len(sizes))) and all(bins)
+    for chosen in bins:
+        assert len(chosen) == 1 or sum(sizes[i] for i in chosen) <= limit
+    # No two bins would fit into one, but for evening them out: then there are no more than the tightest rule takes.
+    over = sum(size > limit for size in sizes)
+    assert len(bins) - over <= 2 * sum(size for size in sizes if size <= limit) / limit + 1
+
+
+def test_bins_of_like_sums_where_that_fits():
+    sizes = [7, 1, 5, 3, 4, 4, 2, 6]
+    assert [sum(sizes[i] for i in chosen) for chosen in balanced(sizes, limit=24)] == [16, 16]
+    assert sorted(sum(sizes[i] for i in chosen) for chosen in balanced(sizes, limit=11)) == [10, 11, 11]
+    assert sorted(map(len, balanced([9, 2, 2, 2, 2], limit=10))) == [1, 4]
+    assert balanced([], limit=5) == []
+
+
+def test_a_thousand_rows_of_which_no_two_fit_together_are_no_trouble():
+    """PITFALL 36: the time of trying one number of bins after another grows with the cube of the rows."""
+    started = time.process_time()
+    assert len(balanced([600] * 2000, limit=1024)) == 2000
+    assert time.process_time() - started < 2.0
+
+
+@given(
+    weights=st.lists(st.integers(1, 30), min_size=5, max_size=30),
+    text_weights=st.lists(st.integers(1, 60), min_size=1, max_size=20),
+    share=st.floats(0.05, 0.9), seed=st.integers(0, 3),
+)  # fmt: skip
+def test_text_has_its_share_of_the_weight_after_every_step(weights, text_weights, share, seed):
+    """Within half a piece of text: the whole of the deviation is the size of the pieces, however long the run."""
+    steps = plan([3] * len(weights), batch_rows=2, epochs=4.0, seed=seed)
+    mixed = mix_text(steps, weights=weights, text_weights=text_weights, share=share, seed=seed)
+    assert len(mixed) == len(steps)
+    own = text = 0.0
+    for chosen, pieces in zip(steps, mixed, strict=True):
+        own += sum(weights[i] for i in chosen)
+        text += sum(text_weights[i] for i in pieces)
+        assert abs(text - own * share / (1 - share)) <= max(text_weights) / 2 + 1e-6
+    taken = Counter(i for pieces in mixed for i in pieces)
+    counts = [taken[i] for i in range(len(text_weights))]
+    assert max(counts) - min(counts) <= 1  # whole passes over the text: no piece is copied, none is passed over
+    assert mixed == mix_text(steps, weights=weights, text_weights=text_weights, share=share, seed=seed)
+
+
+def test_the_order_of_the_text_is_that_of_its_seed():
+    steps = plan([3] * 40, batch_rows=2, epochs=5.0)
+    one, other = (
+        mix_text(steps, weights=[4.0] * 40, text_weights=[4.0] * 30, share=0.3, seed=seed) for seed in (1, 2)
+    )
+    assert one != other
+    taken = [i for pieces in one for i in pieces]
+    first, second = (taken[start : start + 30] for start in (0, 30))
+    assert sorted(first) == sorted(second) == list(range(30)) and first != second  # each pass has an order of its own
+
+
+def test_a_longer_run_mixes_the_text_of_the_shorter_one_first():
+    steps = plan([3] * 10, max_steps=9)
+    short, long = (mix_text(steps[:n], weights=[4.0] * 10, text_weights=[5.0] * 7, share=0.3, seed=0) for n in (4, 9))
+    assert long[:4] == short
+
+
+def test_text_is_mixed_into_a_run_of_many_steps():
+    steps = [np.array([0])] * 300_000
+    mixed = mix_text(steps, weights=[10.0], text_weights=[5.0] * 7, share=0.1, seed=0)
+    assert sum(map(len, mixed)) == pytest.approx(300_000 * 10 / 9 / 5, abs=1)

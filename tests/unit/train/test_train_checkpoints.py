@@ -121,7 +121,7 @@ def test_a_full_disk_is_an_error_and_the_older_checkpoint_survives(tmp_path, mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoints, "save_file", fails)
-    with pytest.raises(LuthierError, match="the one before it is untouched") as error:
+    with pytest.raises(LuthierError, match="what was saved before is untouched") as error:
         checkpoints.write(tmp_path, step=6, network=network, optimiser=optimiser, key="k")
     assert (
         "No space left" in error.value.problems[0].found and "run the same command again" in error.value.problems[0].fix
@@ -149,4 +149,4 @@ def test_checkpoints_hold_no_pickle(tmp_path):
     checkpoints.write(tmp_path, step=3, network=network, optimiser=optimiser, key="k")
     folder = tmp_path / "step-00000003"
     assert sorted(p.name for p in folder.iterdir()) == ["optimiser.safetensors", "parameters.safetensors", "state.json"]
-    assert json.loads((folder / "state.json").read_text()) == {"step": 3, "key": "k"}
+    assert json.loads((folder / "state.json").read_text()) == {"step": 3, "key": "k", "processes": 1, "progress": {}}

@@ -45,6 +45,7 @@ def test_each_step_is_logged_with_what_it_consumed(rows):
         "train/tokens_per_s",
         "train/lr",
         "train/grad_norm",
+        "train/utilisation",
     ]
     assert event["train/loss"] == done[0].loss and math.isfinite(event["train/loss"])
 
@@ -134,4 +135,4 @@ def test_measured_sums_are_divided_by_the_steps_count(rows):
     work = Work(1, lambda _: StepWork(todo.batches, todo.count, {"x/seen": 7.0}), loss)
     optimiser = make_optimiser([*network.named_parameters()], OptimConfig())
     done = next(steps(network, work, optimiser=optimiser, config=OptimConfig(), seed=0))
-    assert done.metrics == {"x/sum": pytest.approx(8.0 / todo.count), "x/seen": 7.0}
+    assert done.metrics == {"x/sum": pytest.approx(8.0 / todo.count), "x/seen": 7.0, "train/utilisation": 1.0}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fakes import tiny_preferences
-from luthier.models.adapters import add_lora
+from luthier.models.adapters import add_adapter
 from luthier.records import Message, Preference
 from luthier.train.config import OptimConfig, TrainConfig
 from luthier.train.engine import steps
@@ -22,7 +22,7 @@ def test_both_answers_of_an_overlong_pair_follow_the_same_prompt(tiny_model) -> 
 
 def test_dropout_does_not_stand_between_the_model_and_its_reference(load_tiny) -> None:
     """PITFALL 20: the margin at step 0 is 0, with an adapter that has dropout too."""
-    model = add_lora(load_tiny("llama"), rank=4, alpha=8, dropout=0.5, targets="all-linear")
+    model = add_adapter(load_tiny("llama"), rank=4, alpha=8, dropout=0.5, targets="all-linear")
     for name, parameter in model.network.named_parameters():
         if "lora_B" in name:  # an adapter that does something, so that its dropout would show
             parameter.data.fill_(0.05)

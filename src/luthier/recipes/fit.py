@@ -1,0 +1,238 @@
+"""Does it fit, how long will it take: some seconds of the recipe's own training, in a process of its own.
+
+The prediction stays in RUN/fit.json. A training run of the same rows, options, base and machine says afterwards how far
+off it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from luthier.errors import LuthierError
+from luthier.models.folders import digest
+from luthier.recipes import stages
+from luthier.runs import Run, library_versions, machine, sha256, source_digest, write_json
+from luthier.train.config import ModelConfig, TrainConfig
+from luthier.train.fit import GIB, Prediction, duration, size
+
+if TYPE_CHECKING:
+    from luthier.models.load import Model
+    from luthier.train.training import TrainingData
+
+FILE = "fit.json"
+TEXT = ("documents.jsonl", "dev_documents.jsonl")
+"""In the folder of a run's rows: plain text, one document an object."""
+ANSWERED = 8
+"""Dev prompts that are answered to time the measurement of `train.keep_best`."""
+SPARE = 0.95
+"""Share of the memory that a run may fill: the system needs the rest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What there is to fit into."""
+
+    memory_gib: float
+    disk_free_gib: float
+
+    @classmethod
+    def here(cls, folder: Path) -> Machine:
+        """This machine, or the share of it that the control group of this process allows; the disk under `folder`."""
+        limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+        for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+            try:
+                limits.append(int(Path(path).read_text(encoding="ascii")))
+            except (OSError, ValueError):  # another system, or "max"
+                continue
+        place = next(p for p in (folder.resolve(), *folder.resolve().parents) if p.is_dir())
+        return cls(memory_gib=min(limits) / GIB, disk_free_gib=shutil.disk_usage(place).free / GIB)
+
+
+class Tried(NamedTuple):
+    """What came of the probe."""
+
+    predictions: Sequence[Prediction]
+    """One for each folder of rows; empty where the probe failed."""
+    failure: str = ""
+    fix: str = ""
+
+
+def key_of(config: TrainConfig, model: ModelConfig | Path | None, inputs: Mapping[str, Path | str]) -> str:
+    """Everything that time and memory depend on: rows, options, base, code, libraries, machine.
+
+    `model`: what `[model]` says, or the folder that pre-training goes on from, if any.
+    """
+    start = stages.start_of(model) if isinstance(model, ModelConfig) else model
+    options = model.model_dump(mode="json", exclude={"base"}) if isinstance(model, ModelConfig) else {}
+    parts = {
+        "train": config.model_dump(mode="json"), "model": options, "base": digest(start) if start else None,
+        "inputs": sorted(sha256(v) if isinstance(v, Path) else v for v in inputs.values()),
+        "source": source_digest("luthier.train.training"), "libraries": library_versions(), "machine": machine(),
+        "environment": [os.environ.get(name) for name in ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")],
+    }  # fmt: skip
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def predict(
+    config: TrainConfig, model: ModelConfig, folders: Sequence[Path], *, scratch: Path, limits: Machine
+) -> Tried:
+    """What training will need on the rows of each folder; the steps of the first are timed, in a fresh process.
+
+    Folders are as `stages.curated_material` reads them, or hold documents.jsonl.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    order, answer = scratch / "order.json", scratch / "answer.json"
+    write_json(order, {
+        "train": config.model_dump(mode="json"), "model": model.model_dump(mode="json"),
+        "folders": [str(folder) for folder in folders], "memory_gib": SPARE * limits.memory_gib,
+        "scratch": str(scratch), "answer": str(answer),
+    })  # fmt: skip
+    answer.unlink(missing_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "luthier.recipes.fit", str(order)], capture_output=True, text=True, check=False
+    )
+    if done.returncode == 0 and answer.is_file():
+        return Tried([Prediction.from_json(row) for row in json.loads(answer.read_text(encoding="utf-8"))])
+    if done.returncode == -signal.SIGKILL or "out of memory" in done.stderr.lower():
+        return Tried((), "the system ended the probe for want of memory", MEMORY_FIX)
+    words = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+    return Tried((), f"the training could not be tried: {words}", "mend what it says; `luthier train` would stop there")
+
+
+MEMORY_FIX = (
+    "lower train.micro_batch_tokens, set train.checkpoint_activations = true, or train less of the model: "
+    'train.adapter = "lora", train.optim.name = "adamw_8bit" or "adafactor", model.dtype = "bfloat16"'
+)
+DISK_FIX = "free some space, lower train.keep_checkpoints (1 is enough to continue), or put run.dir on another disk"
+
+
+def keep(run_folder: Path, found: Mapping[str, Prediction]) -> None:
+    """Write the predictions, by key, to RUN/fit.json, in place of older ones."""
+    write_json(run_folder / FILE, {key: prediction.to_json() for key, prediction in found.items()})
+
+
+def kept(run_folder: Path, key: str) -> Prediction | None:
+    """The prediction of exactly this training; None when there is none."""
+    found = _read(run_folder).get(key)
+    return None if found is None else Prediction.from_json(found)
+
+
+def compared(
+    run: Run, key: str, *, seconds: float, peak_memory_gib: float, num_steps: int, is_resumed: bool
+) -> dict[str, Any]:
+    """Say how far off the prediction of this training was; the numbers, for the record of its stage."""
+    prediction = kept(run.folder, key)
+    if prediction is None:
+        return {}
+    before = f"fit | predicted {duration(prediction.total_seconds)} and {size(prediction.peak_memory_gib)}"
+    if is_resumed or num_steps != prediction.num_steps:
+        why = "it was continued" if is_resumed else f"it stopped after {num_steps} of {prediction.num_steps} steps"
+        run.say(f"{before}; not compared with this run: {why}")
+        return {}
+    errors = {
+        "time_error": seconds / prediction.total_seconds - 1,
+        "memory_error": peak_memory_gib / prediction.peak_memory_gib - 1,
+    }
+    run.say(
+        f"{before}; took {duration(seconds)} ({errors['time_error']:+.0%}) and {size(peak_memory_gib)} "
+        f"({errors['memory_error']:+.0%})".replace("%)", " %)")
+    )
+    return {
+        "predicted_seconds": round(prediction.total_seconds, 2), "seconds": round(seconds, 2),
+        "predicted_memory_gib": round(prediction.peak_memory_gib, 3), "memory_gib": round(peak_memory_gib, 3),
+        **{name: round(value, 4) for name, value in errors.items()},
+    }  # fmt: skip
+
+
+def is_resumed(folder: Path, key: str) -> bool:
+    """Whether checkpoints of this very training lie in the stage's folder."""
+    for path in (folder / "checkpoints").glob("step-*/state.json"):
+        try:
+            if json.loads(path.read_text(encoding="utf-8"))["key"] == key:
+                return True
+        except (OSError, ValueError, KeyError):  # torn by a crash
+            continue
+    return False
+
+
+def _read(run_folder: Path) -> dict[str, Any]:
+    try:
+        data: dict[str, Any] = json.loads((run_folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data
+
+
+def _material(folder: Path, config: TrainConfig) -> TrainingData:
+    from luthier.train.documents import read_documents
+    from luthier.train.training import TrainingData
+
+    if config.method != "pretrain":
+        return stages.curated_material(folder, config).read()
+    texts = [read_documents([folder / name]) if (folder / name).is_file() else [] for name in TEXT]
+    return TrainingData(documents=texts[0], dev_documents=texts[1])
+
+
+def _load(config: TrainConfig, settings: ModelConfig) -> Model:
+    from luthier.models.load import load_model
+    from luthier.models.tokens import add_tokens
+
+    model = load_model(
+        stages.start_of(settings), dtype=settings.dtype, chat_template=settings.chat_template,
+        quantised=config.adapter == "qlora",
+    )  # fmt: skip
+    return add_tokens(model, settings.new_tokens)
+
+
+def _answer(order: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The work of the process: load as the recipe does, and probe."""
+    from luthier.train.loop import Place
+    from luthier.train.probe import Budget, probe
+
+    config = TrainConfig.model_validate_json(json.dumps(order["train"]))
+    settings = ModelConfig.model_validate_json(json.dumps(order["model"]))
+    scratch = Path(order["scratch"])
+    started = time.perf_counter()
+    model = _load(config, settings)
+    runs = [_material(Path(folder), config) for folder in order["folders"]]
+    loaded_in = time.perf_counter() - started
+    answered = [e for e in runs[0].dev if e.targets][: stages.MOST_DEV_PROMPTS]
+    grade = stages._dev_grade(config, replace(runs[0], dev=answered[:ANSWERED]))
+    found = probe(
+        model, runs, config,
+        place=Place(run=Run(folder=scratch), folder=scratch, key="", kind="fit"),
+        budget=Budget(memory_gib=order["memory_gib"]), loaded_in=loaded_in,
+        grade_all=stages.rewards(config.grpo.grader) if config.method == "grpo" else None,
+        grade_dev=grade, dev_times=len(answered) / max(1, min(ANSWERED, len(answered))),
+    )  # fmt: skip
+    return [prediction.to_json() for prediction in found]
+
+
+def main(order: Path) -> int:
+    """Answer the order in the file; what goes wrong is the last line of stderr."""
+    with suppress(OSError):  # if the memory does not suffice, this process is the one to go
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    asked = json.loads(order.read_text(encoding="utf-8"))
+    try:
+        answer = _answer(asked)
+    except LuthierError as error:
+        sys.stderr.write(" ".join(error.text().split()) + "\n")
+        return 2
+    write_json(Path(asked["answer"]), answer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,253 @@
+"""Training in several processes: torchrun starts them, each does `work`, and what the first one says is passed on.
+
+luthier train recipe.toml                                       a process for each GPU of this machine
+torchrun --nnodes 2 ... --no-python luthier train recipe.toml   on several machines: the first process leads
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from luthier import errors
+from luthier.config import Config
+from luthier.errors import LuthierError, Problem
+from luthier.records import Example, Preference, read_records, write_records
+from luthier.runs import Run, write_json
+from luthier.train.config import ModelConfig, TrainConfig
+
+if TYPE_CHECKING:
+    from luthier.models.load import Model
+    from luthier.train.training import Trained, TrainingData
+
+RECORDS = {"examples": Example, "dev": Example, "preferences": Preference}
+TEXTS = ("documents", "dev_documents", "text")
+USER_MUST_FIX = 2
+INTERRUPTED = 130
+SHOWN_LINES = 40
+
+
+class Job(Config):
+    """One training of a stage, as every process needs to know it."""
+
+    start: Path
+    """The folder of the model to start from."""
+    model: ModelConfig
+    train: TrainConfig
+    run: Path
+    """The run's folder, whose log and metrics the first process writes."""
+    folder: Path
+    """The stage's folder."""
+    key: str
+    kind: str
+
+
+def load(job: Job, run: Run, *, device: str | None = None) -> Model:
+    """The model that the job starts from, with its new tokens."""
+    from luthier.models.load import load_model
+    from luthier.models.tokens import add_tokens
+
+    loaded = load_model(
+        job.start, dtype=job.model.dtype, device=device, chat_template=job.model.chat_template,
+        quantised=job.train.adapter == "qlora",
+    )  # fmt: skip
+    for notice in loaded.notices:
+        run.say(f"{job.kind} | {notice}")
+    return add_tokens(loaded, job.model.new_tokens)
+
+
+def processes(job: Job, run: Run) -> int:
+    """How many processes do this training; ConfigError where `train.processes` cannot be had."""
+    if _under_torchrun():
+        return int(os.environ["WORLD_SIZE"])
+    from luthier.train.ranks import number_of
+
+    number, reason = number_of(job.train)
+    if reason:
+        run.say(f"{job.kind} | one process, although there are more GPUs: {reason}")
+    return number
+
+
+def trained_together(job: Job, data: TrainingData, run: Run, *, number: int) -> Trained:
+    """Let `number` processes do the job: those that torchrun has started, else new ones on this machine."""
+    folder = job.folder.resolve() / "processes"
+    shutil.rmtree(folder, ignore_errors=True)
+    _write(folder, job, data)
+    run.say(f"{job.kind} | {number} processes share the weights and the rows of each step")
+    try:
+        if _under_torchrun():
+            from luthier.train.ranks import from_first
+
+            return work(Path(from_first(str(folder))), run)
+        return _started(folder, run, number=number)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def work(folder: Path, run: Run | None) -> Trained:
+    """One process's part of the job in `folder`; the first process brings the run, whose files it alone writes."""
+    from luthier.train.loop import Place
+    from luthier.train.training import train
+
+    job = Job.model_validate_json((folder / "job.json").read_text(encoding="utf-8"))
+    data = _read(folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        run = run or Run(folder=Path(scratch))
+        model = load(job, run, device="cpu")  # each GPU is given its part, a layer at a time
+        return train(model, data, job.train, place=Place(run=run, folder=job.folder, key=job.key, kind=job.kind))
+
+
+def is_follower() -> bool:
+    """Whether this is a further process of torchrun, which only takes part in what the first one does."""
+    return _under_torchrun() and os.environ["RANK"] != "0"
+
+
+def follow() -> int:
+    """Take part in each training of the first process, until that is done."""
+    from luthier.train import ranks
+
+    with ranks.joined():
+        while folder := ranks.from_first(""):
+            work(Path(folder), None)
+    return 0
+
+
+@contextmanager
+def leading() -> Iterator[None]:
+    """Inside, the first process of torchrun leads the others; at the end they are let go. Elsewhere nothing is done."""
+    if not _under_torchrun():
+        yield
+        return
+    from luthier.train import ranks
+
+    with ranks.joined():
+        yield
+        ranks.from_first("")
+
+
+def _under_torchrun() -> bool:
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+
+
+def _write(folder: Path, job: Job, data: TrainingData) -> None:
+    for name in RECORDS:
+        write_records(folder / f"{name}.jsonl", getattr(data, name))
+    write_json(folder / "texts.json", {name: list(getattr(data, name)) for name in TEXTS})
+    absolute = job.model_copy(update={name: getattr(job, name).resolve() for name in ("start", "run", "folder")})
+    (folder / "job.json").write_text(absolute.model_dump_json(), encoding="utf-8")
+
+
+def _read(folder: Path) -> TrainingData:
+    from luthier.train.training import TrainingData
+
+    records: dict[str, Any] = {
+        name: list(read_records(folder / f"{name}.jsonl", kind)) for name, kind in RECORDS.items()
+    }
+    return TrainingData(**records, **json.loads((folder / "texts.json").read_text(encoding="utf-8")))
+
+
+def _started(folder: Path, run: Run, *, number: int) -> Trained:
+    """Start the processes and pass on what the first one says; LuthierError with the words of the one that failed."""
+    from luthier.train.training import Trained
+
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={number}",
+               "-m", "luthier.recipes.launch", str(folder)]  # fmt: skip
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    environment = {"OMP_NUM_THREADS": str(max(1, cores // number)), **os.environ}
+    log = folder.parent / "processes.log"
+    with (
+        log.open("w", encoding="utf-8") as errors_file,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors_file, text=True, env=environment
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                _pass_on(line, run)
+        finally:
+            process.terminate()  # torchrun then ends the others; it has ended by itself unless there was an error here
+    if (folder / "error.json").is_file():
+        log.unlink()
+        raise _error(json.loads((folder / "error.json").read_text(encoding="utf-8")))
+    if not (folder / "trained.json").is_file():
+        last = "\n".join(log.read_text(encoding="utf-8").splitlines()[-SHOWN_LINES:])
+        raise RuntimeError(f"a training process has ended; {log} says:\n{last}")
+    log.unlink()
+    found = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
+    return Trained(**{**found, "model": Path(found["model"])})
+
+
+def _pass_on(line: str, run: Run) -> None:
+    """Say what the first process has written into the run's files already."""
+    try:
+        said = json.loads(line)
+        kind, text = said["kind"], said["text"]
+    except (ValueError, TypeError, KeyError):  # a library that prints
+        kind, text = "say", line.rstrip("\n")
+    echo = run.step_echo if kind == "step" else run.echo
+    if echo is not None:
+        echo(text)
+
+
+def _error(word: dict[str, Any]) -> LuthierError:
+    kind: type[LuthierError] = getattr(errors, word["kind"])
+    return kind(word["summary"], [Problem(**problem) for problem in word["problems"]])
+
+
+def _leave_word(folder: Path, error: LuthierError) -> None:
+    """The first error is the one to show: those of the other processes follow from it, or say the same."""
+    word = {"kind": type(error).__name__, "summary": error.summary, "problems": [asdict(p) for p in error.problems]}
+    with tempfile.NamedTemporaryFile("w", dir=folder, encoding="utf-8") as file, suppress(FileExistsError):
+        file.write(json.dumps(word))
+        file.flush()
+        os.link(file.name, folder / "error.json")  # whole, and never over another's
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started the training has ended, however that came about."""
+
+    def wait() -> None:
+        while os.read(0, 1):
+            pass
+        os._exit(INTERRUPTED)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _say(kind: str, text: str) -> None:
+    sys.stdout.write(json.dumps({"kind": kind, "text": text}) + "\n")
+    sys.stdout.flush()
+
+
+def main(folder: Path) -> int:
+    """One of the processes that `trained_together` starts."""
+    from luthier.train import ranks
+
+    _end_with_parent()
+    job = Job.model_validate_json((folder / "job.json").read_text(encoding="utf-8"))
+    try:
+        with ranks.joined():
+            run = Run(job.run, echo=lambda text: _say("say", text), step_echo=lambda text: _say("step", text))
+            trained = work(folder, run if ranks.leads() else None)
+            if ranks.leads():
+                write_json(folder / "trained.json", asdict(trained))
+    except LuthierError as error:
+        _leave_word(folder, error)
+        sys.stdout.flush()
+        os._exit(USER_MUST_FIX)  # without a farewell to the others, who may be waiting: torchrun ends them
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
