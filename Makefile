@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+EXTRAS := .venv-extras
+NEED_EXTRAS := tests/unit/train/test_train_optimisers.py tests/unit/models/test_models_quantised.py
 # Real data for tests and benchmarks, where the folder exists; tests that need it skip with a message elsewhere.
 LUTHIER_TEST_DATA ?= $(wildcard $(abspath ../shared/data))
 export LUTHIER_TEST_DATA
 
-.PHONY: demo test test-slow check setup clean
+.PHONY: demo test test-slow check setup bench-setup clean
 setup: $(STAMP)
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Luthier needs Python >= 3.11; set PYTHON=... to one")'
@@ -20,8 +22,15 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP)
 	@$(BIN)/luthier demo
 
-test: $(STAMP)
+test: $(STAMP) $(EXTRAS)/.installed
 	@$(BIN)/python -m pytest -m "not slow"
+	@echo "the tests that need a package of the extras:"
+	@PYTHONPATH=$(EXTRAS) $(BIN)/python -m pytest -m "not slow" $(NEED_EXTRAS)
+
+# Apart from the environment: its mere presence would slow down every start of transformers.
+$(EXTRAS)/.installed: $(STAMP) requirements-extras.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(EXTRAS) -r requirements-extras.lock
+	@touch $@
 
 test-slow: $(STAMP)
 	@$(BIN)/python -m pytest -m slow
@@ -33,5 +42,12 @@ check: $(STAMP)
 	@$(BIN)/python -m tests.architecture.house_numbers
 	@$(BIN)/python -m pytest -m "not slow"
 
+# The peer that benchmarks compare with, in an environment of its own.
+bench-setup: $(STAMP) .venv-oracle/.installed
+.venv-oracle/.installed: bench/oracle.lock
+	@test -x .venv-oracle/bin/python || $(PYTHON) -m venv .venv-oracle
+	@.venv-oracle/bin/pip install --quiet --disable-pip-version-check -r bench/oracle.lock
+	@touch $@
+
 clean:
-	rm -rf $(VENV) luthier-demo
+	rm -rf $(VENV) .venv-oracle .venv-extras luthier-demo

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import typer.core
 
 from luthier.errors import LuthierError
 
@@ -31,6 +32,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+Plain = Annotated[bool, typer.Option("--plain", help="A line a step, in place of the panel of a terminal.")]
+
+
+class _ListByDefault(typer.core.TyperGroup):
+    """`luthier runs DIR` and `luthier runs` mean `luthier runs list`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] != "--help"):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+runs_app = typer.Typer(cls=_ListByDefault, help="Run folders: list, compare, clean.", rich_markup_mode=None)
+app.add_typer(runs_app, name="runs")
 versions_app = typer.Typer(help="The model versions of a run: list, promote, roll back.", rich_markup_mode=None)
 app.add_typer(versions_app, name="versions")
 
@@ -67,16 +82,16 @@ def new(
 
 
 @app.command()
-def run(recipe: Recipe, overrides: Overrides = None) -> None:
+def run(recipe: Recipe, overrides: Overrides = None, plain: Plain = False) -> None:
     """Run the script that the recipe names; finished stages are reused, a killed run continues."""
     loaded = _load(recipe, overrides)
     if loaded.recipe == "pretrain":
         from luthier.recipes.pretrain import main as pretrain_main
 
-        raise typer.Exit(pretrain_main(_as_pretrain(loaded), echo=_print, step_echo=_print))
+        raise typer.Exit(_shown(pretrain_main, _as_pretrain(loaded), plain=plain))
     from luthier.recipes.tune import main as tune_main
 
-    raise typer.Exit(tune_main(_as_tune(loaded), echo=_print, step_echo=_print))
+    raise typer.Exit(_shown(tune_main, _as_tune(loaded), plain=plain))
 
 
 @app.command()
@@ -108,11 +123,11 @@ def select(recipe: Recipe, overrides: Overrides = None, as_json: AsJson = False)
 
 
 @app.command()
-def train(recipe: Recipe, overrides: Overrides = None) -> None:
+def train(recipe: Recipe, overrides: Overrides = None, plain: Plain = False) -> None:
     """One training run to RUN/model and RUN/metrics.jsonl; rows are checked, never cleaned or dropped."""
     from luthier.recipes.train import main as recipe_main
 
-    raise typer.Exit(recipe_main(_as_tune(_load(recipe, overrides)), echo=_print, step_echo=_print))
+    raise typer.Exit(_shown(recipe_main, _as_tune(_load(recipe, overrides)), plain=plain))
 
 
 @app.command()
@@ -177,11 +192,11 @@ def monitor(
 
 
 @app.command()
-def improve(recipe: Recipe, overrides: Overrides = None) -> None:
+def improve(recipe: Recipe, overrides: Overrides = None, plain: Plain = False) -> None:
     """One turn of the loop: feedback to a new version, promoted or held by the gate."""
     from luthier.recipes.improve import main as recipe_main
 
-    raise typer.Exit(recipe_main(_as_tune(_load(recipe, overrides)), echo=_print, step_echo=_print))
+    raise typer.Exit(_shown(recipe_main, _as_tune(_load(recipe, overrides)), plain=plain))
 
 
 @app.command()
@@ -224,6 +239,52 @@ def check(recipe: Recipe, overrides: Overrides = None, as_json: AsJson = False) 
     else:
         _print("\n".join(recipe_check.lines(proofs)))
     raise typer.Exit(0 if all(proof.passed for proof in proofs) else 1)
+
+
+RunsDir = Annotated[Path, typer.Argument(help="A folder of runs, or a run.")]
+
+
+@runs_app.command("list")
+def runs_list(folder: RunsDir = Path(), as_json: AsJson = False) -> None:
+    """Every run in a folder: what it is, how far it is, what it came to, the room that it takes."""
+    from luthier.recipes.runs import list_lines, listed
+
+    rows = listed(folder)
+    if as_json:
+        _print_json(rows)
+    else:
+        _print("\n".join(list_lines(rows)))
+
+
+@runs_app.command("compare")
+def runs_compare(
+    runs: Annotated[list[Path], typer.Argument(help="Two run folders or more.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """In what runs differ: config, inputs, libraries; and their numbers side by side."""
+    from luthier.recipes.runs import compare_lines, compared
+
+    found = compared(runs)
+    if as_json:
+        _print_json(found)
+    else:
+        _print("\n".join(compare_lines(found)))
+
+
+@runs_app.command("clean")
+def runs_clean(
+    folder: RunsDir = Path(),
+    is_sure: Annotated[bool, typer.Option("--yes", help="Remove; without it, only show.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """What can be removed without losing a result, and how many bytes that frees."""
+    from luthier.recipes.runs import clean_lines, cleaned
+
+    found = cleaned(folder, is_sure=is_sure)
+    if as_json:
+        _print_json(found)
+    else:
+        _print("\n".join(clean_lines(found)))
 
 
 @versions_app.command("list")
@@ -316,6 +377,16 @@ def _as_pretrain(recipe: TuneRecipe | PretrainRecipe) -> PretrainRecipe:
 
     assert isinstance(recipe, PretrainRecipe)
     return recipe
+
+
+def _shown(recipe_main: Callable[..., int], recipe: Any, *, plain: bool) -> int:
+    """Do the recipe, with a panel for its training on a terminal, else with a line a step."""
+    from luthier.live import LiveView, is_wanted
+
+    if not is_wanted(plain=plain):
+        return recipe_main(recipe, echo=_print, step_echo=_print)
+    with LiveView(echo=_print) as view:
+        return recipe_main(recipe, echo=view.say, step_echo=None, watch=view)
 
 
 def _print(text: str) -> None:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -37,6 +38,8 @@ LIBRARIES = (
 """The libraries whose versions a manifest states and a stage's key covers."""
 
 IGNORED_OUTPUTS = {"stage.json", "log.txt"}
+_LOCKS: dict[Path, int] = {}
+"""File descriptors of the locks that this process holds, by run folder: a lock goes when its process ends."""
 
 
 def sha256(path: Path) -> str:
@@ -129,6 +132,8 @@ class Run:
     """Where the line of each training step goes; None: only into log.txt."""
     inputs: dict[str, str] = field(default_factory=dict)
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    trackers: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
+    """Each is called with every event that is logged; one with a `close` is closed when the run is finished."""
 
     @classmethod
     def open(
@@ -141,6 +146,7 @@ class Run:
     ) -> Run:
         """Create the folder, or open it again to go on; writes config.json and manifest.json."""
         folder.mkdir(parents=True, exist_ok=True)
+        _hold(folder)
         run = cls(folder=folder, echo=echo, step_echo=step_echo)
         before = _read_json(folder / "manifest.json")
         run.inputs, run.stages = before.get("inputs", {}), before.get("stages", {})
@@ -157,7 +163,10 @@ class Run:
 
     def log(self, event: Mapping[str, Any], *, kind: str, line: str | None = None) -> None:
         """One event for metrics.jsonl, and `line`, if any, as the one log line of a step."""
-        self._append("metrics.jsonl", json.dumps({"kind": kind, **event}, ensure_ascii=False, allow_nan=False))
+        whole = {"kind": kind, **event}
+        self._append("metrics.jsonl", json.dumps(whole, ensure_ascii=False, allow_nan=False))
+        for tracker in self.trackers:
+            tracker(whole)
         if line is not None:
             self._append("log.txt", line)
             if self.step_echo is not None:
@@ -205,6 +214,11 @@ class Run:
     def finish(self) -> None:
         """Complete the manifest with the hashes of everything the stages wrote."""
         self._write_manifest(finished=now())
+        for tracker in self.trackers:
+            close = getattr(tracker, "close", None)
+            if close is not None:
+                close()
+        _release(self.folder)
 
     def note_stage(self) -> None:
         """Keep the manifest true while the run goes on: a stage has just been finished."""
@@ -301,6 +315,36 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return data
+
+
+def _hold(folder: Path) -> None:
+    """Hold RUN/run.lock until the run is finished or this process ends: two that write one run would tear its files.
+
+    A POSIX lock: it belongs to the process, so opening a run twice in one is no conflict, and kill -9 releases it.
+    """
+    path = folder.resolve()
+    if path in _LOCKS:
+        return
+    number = os.open(path / "run.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.lockf(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        os.close(number)
+        raise ConfigError(
+            "the run is being written by another process",
+            [Problem(where=str(folder), found="its run.lock is held", expected="one process at a time",
+                     fix="wait for it or end it, or give run.dir another folder")],
+        ) from None  # fmt: skip
+    except OSError:  # a disk without locks
+        os.close(number)
+        return
+    _LOCKS[path] = number
+
+
+def _release(folder: Path) -> None:
+    number = _LOCKS.pop(folder.resolve(), None)
+    if number is not None:
+        os.close(number)
 
 
 def _refuse_own_output(inputs: Mapping[str, Path | str], target: Path) -> None:

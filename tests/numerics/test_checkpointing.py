@@ -15,7 +15,7 @@ from luthier.train.freezing import freeze
 from luthier.train.optimisers import make_optimiser
 from luthier.train.sft import sft
 
-pytestmark = pytest.mark.filterwarnings("ignore:The following rank_pattern keys:RuntimeWarning")  # peft, of experts
+pytestmark = pytest.mark.filterwarnings("ignore:The following (rank|alpha)_pattern keys:RuntimeWarning")  # peft, of experts
 
 V = 120
 LENGTHS = (30, 6, 6, 13)

@@ -92,8 +92,9 @@ def sum_logprobs(network: Any, rows: Sequence[Rendered], *, batch_rows: int = 32
                     targets.append(row.token_ids[t])
                     weights.append(weight)
                     owner.append(i)
-        logits = selected_logits(network, ids.to(device), torch.tensor(positions, device=device))
-        values = target_logprobs(logits, torch.tensor(targets, device=device)).double().cpu()
+        # The type is said, since an empty list (rows that weigh nothing) has none.
+        where, what = (torch.tensor(numbers, dtype=torch.int64, device=device) for numbers in (positions, targets))
+        values = target_logprobs(selected_logits(network, ids.to(device), where), what).double().cpu()
         for i, weight, value in zip(owner, weights, values.tolist(), strict=True):
             sums[i] += weight * value
     return sums

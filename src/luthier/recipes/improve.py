@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from luthier.curate.config import DataConfig
 from luthier.curate.duplicates import Placed
@@ -16,6 +17,7 @@ from luthier.improve.candidates import Collected
 from luthier.improve.cycle import CycleResult, Decision, Steps, Trained, improve
 from luthier.recipes import stages
 from luthier.recipes.examining import Examination, examined
+from luthier.recipes.model_card import write_model_card
 from luthier.recipes.tune import TuneRecipe, chosen_base
 from luthier.records import Example, Preference, read_records, write_records
 from luthier.runs import Run
@@ -26,9 +28,12 @@ EXIT = {"promoted": 0, "nothing new": 0, "unchanged": 0, "held": 1}
 """Exit status of each outcome; a gate without enough evidence is told apart in `exit_status`."""
 
 
-def main(recipe: TuneRecipe, *, echo: Callable[[str], None], step_echo: Callable[[str], None] | None) -> int:
+def main(
+    recipe: TuneRecipe, *, echo: Callable[[str], None], step_echo: Callable[[str], None] | None,
+    watch: Callable[[dict[str, Any]], None] | None = None,
+) -> int:  # fmt: skip
     """Take one turn; the exit status is the gate's: 0 promoted or nothing new, 1 hold, 3 not enough evidence."""
-    run = Run.open(recipe.run.dir, recipe, echo=echo, step_echo=step_echo)
+    run = stages.opened(recipe.run.dir, recipe, echo=echo, step_echo=step_echo, watch=watch)
     result = turn(recipe, run)
     return exit_status(result)
 
@@ -53,6 +58,7 @@ def turn(recipe: TuneRecipe, run: Run) -> CycleResult:
     result = improve(recipe.improve, steps, register=register, folder=run.folder / "improve", say=run.say)
     current = register.current()
     if result.outcome in ("promoted", "unchanged") and current is not None:  # unchanged: perhaps cut off before this
+        write_model_card(run.folder, run.folder / "versions" / current.digest)
         stages.stand(run.folder / "versions" / current.digest, run.folder)
     if result.outcome == "promoted" and current is not None:
         run.say(f"improve | {current.name} is current | to take it back: luthier versions rollback --run {run.folder}")
@@ -127,6 +133,7 @@ def _train(recipe: TuneRecipe, run: Run, settings: ModelConfig) -> Callable[[Pat
             )  # fmt: skip
         elif has_pairs and recipe.train.method != "dpo":
             run.say("improve | preferences are kept but not trained on: the recipe has no [prefer] table")
+        write_model_card(run.folder, model)
         kept = stages.kept_version(model, run.folder / "versions")
         return Trained(kept, digest(kept))
 

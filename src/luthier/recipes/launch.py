@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from luthier import errors
 from luthier.config import Config
-from luthier.errors import LuthierError, Problem
+from luthier.errors import ConfigError, LuthierError, Problem
 from luthier.records import Example, Preference, read_records, write_records
 from luthier.runs import Run, write_json
 from luthier.train.config import ModelConfig, TrainConfig
@@ -66,20 +66,41 @@ def load(job: Job, run: Run, *, device: str | None = None) -> Model:
     return add_tokens(loaded, job.model.new_tokens)
 
 
-def processes(job: Job, run: Run) -> int:
-    """How many processes do this training; ConfigError where `train.processes` cannot be had."""
-    if _under_torchrun():
-        return int(os.environ["WORLD_SIZE"])
-    from luthier.train.ranks import number_of
+def trained(
+    job: Job, data: TrainingData, run: Run, *, grade_all: Callable[..., Any] | None = None,
+    grade_dev: Callable[[Model], float] | None = None,
+) -> Trained:  # fmt: skip
+    """Do the job, in this process or in as many as its recipe and this machine ask for (they call no graders)."""
+    from luthier.train.loop import Place
+    from luthier.train.training import train
 
+    number = _number(job, run)
+    if number > 1:
+        return _trained_together(job, data, run, number=number)
+    place = Place(run=run, folder=job.folder, key=job.key, kind=job.kind)
+    return train(load(job, run), data, job.train, place=place, grade_all=grade_all, grade_dev=grade_dev)
+
+
+def _number(job: Job, run: Run) -> int:
+    """How many processes do this training; ConfigError where `train.processes` cannot be had."""
+    from luthier.train.ranks import number_of, share
+
+    if _under_torchrun():
+        if share().number == 1:  # nobody has called `leading`
+            raise ConfigError(
+                "this command cannot be shared by processes",
+                [Problem(where="torchrun", found="a command that does more than train", expected="luthier train",
+                         fix="start `luthier train` with torchrun, or this command without it")],
+            )  # fmt: skip
+        return share().number
     number, reason = number_of(job.train)
     if reason:
         run.say(f"{job.kind} | one process, although there are more GPUs: {reason}")
     return number
 
 
-def trained_together(job: Job, data: TrainingData, run: Run, *, number: int) -> Trained:
-    """Let `number` processes do the job: those that torchrun has started, else new ones on this machine."""
+def _trained_together(job: Job, data: TrainingData, run: Run, *, number: int) -> Trained:
+    """Let so many processes do the job: those that torchrun has started, else new ones on this machine."""
     folder = job.folder.resolve() / "processes"
     shutil.rmtree(folder, ignore_errors=True)
     _write(folder, job, data)
@@ -195,6 +216,10 @@ def _pass_on(line: str, run: Run) -> None:
         kind, text = said["kind"], said["text"]
     except (ValueError, TypeError, KeyError):  # a library that prints
         kind, text = "say", line.rstrip("\n")
+    if kind == "event":
+        for tracker in run.trackers:
+            tracker(json.loads(text))
+        return
     echo = run.step_echo if kind == "step" else run.echo
     if echo is not None:
         echo(text)
@@ -231,7 +256,7 @@ def _say(kind: str, text: str) -> None:
 
 
 def main(folder: Path) -> int:
-    """One of the processes that `trained_together` starts."""
+    """One of the processes that `trained` starts."""
     from luthier.train import ranks
 
     _end_with_parent()
@@ -239,6 +264,7 @@ def main(folder: Path) -> int:
     try:
         with ranks.joined():
             run = Run(job.run, echo=lambda text: _say("say", text), step_echo=lambda text: _say("step", text))
+            run.trackers.append(lambda event: _say("event", json.dumps(event)))
             trained = work(folder, run if ranks.leads() else None)
             if ranks.leads():
                 write_json(folder / "trained.json", asdict(trained))

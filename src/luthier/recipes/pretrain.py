@@ -23,9 +23,9 @@ from luthier.config import Config
 from luthier.errors import ConfigError, DataError, Problem
 from luthier.models.config import CHANGES, BuildConfig
 from luthier.models.folders import digest, licence_of, resolve
-from luthier.recipes import stages
+from luthier.recipes import launch, stages
 from luthier.runs import Run
-from luthier.train.config import RunConfig, TrainConfig
+from luthier.train.config import ModelConfig, RunConfig, TrainConfig
 
 
 class PretrainData(Config):
@@ -50,11 +50,13 @@ class PretrainRecipe(Config):
     run: RunConfig
 
 
-def main(recipe: PretrainRecipe, *, echo: Callable[[str], None], step_echo: Callable[[str], None] | None) -> int:
+def main(
+    recipe: PretrainRecipe, *, echo: Callable[[str], None], step_echo: Callable[[str], None] | None,
+    watch: Callable[[dict[str, Any]], None] | None = None,
+) -> int:  # fmt: skip
     """Text -> tokenizer and random network, or a model to go on from -> pre-trained model in RUN/model."""
     from luthier.models.load import load_model
-    from luthier.train.loop import Place
-    from luthier.train.training import TrainingData, discard_checkpoints, train
+    from luthier.train.training import TrainingData
 
     if recipe.train.method != "pretrain":
         raise ConfigError(
@@ -63,12 +65,12 @@ def main(recipe: PretrainRecipe, *, echo: Callable[[str], None], step_echo: Call
                      fix='write method = "pretrain" under [train]')],
         )  # fmt: skip
     start = _start_of(recipe)
-    run = Run.open(recipe.run.dir, recipe, echo=echo, step_echo=step_echo)
+    run = stages.opened(recipe.run.dir, recipe, echo=echo, step_echo=step_echo, watch=watch)
     documents, dev = _documents(recipe.data, seed=recipe.train.seed)
     run.say(f"data | {len(documents):,} documents to train on, {len(dev):,} to measure on")
     stage = run.stage(
         "train", owner=("luthier.train.training", "luthier.models.reshape", "luthier.demo.text"),
-        options={**recipe.model_dump(mode="json"), "run": None},
+        options={**recipe.model_dump(mode="json", exclude={"train": {"processes"}}), "run": None},
         inputs={**{str(path): path for path in recipe.data.files}, **({"start": digest(start)} if start else {})},
     )  # fmt: skip
     if not stages.is_reused(stage):
@@ -78,13 +80,14 @@ def main(recipe: PretrainRecipe, *, echo: Callable[[str], None], step_echo: Call
             for words in _untrained(recipe, documents, blank.with_suffix(".partial")):
                 run.say(f"build | {words}")
             os.replace(blank.with_suffix(".partial"), blank)
-        place = Place(run=run, folder=stage.folder, key=stage.key)
-        model = load_model(blank)
-        trained = train(model, TrainingData(documents=documents, dev_documents=dev), recipe.train, place=place)
+        job = launch.Job(start=blank, model=ModelConfig(base=str(blank)), train=recipe.train, run=run.folder,
+                         folder=stage.folder, key=stage.key, kind="train")  # fmt: skip
+        trained = launch.trained(job, TrainingData(documents=documents, dev_documents=dev), run)
+        model = load_model(trained.model, device="cpu")
         facts = _facts(recipe, model, run, documents=len(documents), start=start)
         (trained.model / "README.md").write_text(_card(facts), encoding="utf-8")
         stage.finish([p for p in trained.model.rglob("*") if p.is_file()], facts=facts)
-        discard_checkpoints(place)
+        shutil.rmtree(stage.folder / "checkpoints", ignore_errors=True)
         shutil.rmtree(blank)
     stages.stand(stage.folder / "model", recipe.run.dir)
     run.finish()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from luthier.curate.config import CurateConfig, DataConfig
 from luthier.errors import ConfigError, Problem
-from luthier.models.folders import base_of, digest, resolve
+from luthier.models.folders import base_of, digest, licence_of, resolve
 from luthier.recipes import launch
 from luthier.records import Example, Preference, Sampling, read_records
 from luthier.runs import Run, Stage
@@ -92,27 +92,19 @@ def tuned(
     if is_reused(stage):
         shutil.rmtree(stage.folder / "checkpoints", ignore_errors=True)
         return stage.folder / "model"
-    from luthier.train.loop import Place
-    from luthier.train.training import discard_checkpoints, train
-
-    place = Place(run=run, folder=stage.folder, key=stage.key, kind=name)
     job = launch.Job(start=start, model=model, train=config, run=run.folder, folder=stage.folder, key=stage.key,
                      kind=name)  # fmt: skip
     data = material.read()
-    number = launch.processes(job, run)
-    if number > 1:
-        trained = launch.trained_together(job, data, run, number=number)
-    else:
-        trained = train(
-            launch.load(job, run), data, config, place=place, grade_all=rewards(config.grpo.grader),
-            grade_dev=_dev_grade(config, data),
-        )  # fmt: skip
+    trained = launch.trained(
+        job, data, run, grade_all=rewards(config.grpo.grader), grade_dev=_dev_grade(config, data)
+    )
     run.say(
         f"{name} | {trained.num_steps} steps in {trained.seconds:,.0f} s | loss {trained.first_loss:.4f} -> "
         f"{trained.last_loss:.4f} | {trained.model}"
     )
-    stage.finish([p for p in (stage.folder / "model").rglob("*") if p.is_file()] + [stage.folder / "trained.json"])
-    discard_checkpoints(place)
+    stage.finish([p for p in (stage.folder / "model").rglob("*") if p.is_file()] + [stage.folder / "trained.json"],
+                 base_licence=licence_of(start) or licence_of(base_of(start)))  # fmt: skip
+    shutil.rmtree(stage.folder / "checkpoints", ignore_errors=True)
     return stage.folder / "model"
 
 
@@ -174,6 +166,20 @@ def stand(model: Path, run_folder: Path) -> Path:
     shutil.rmtree(target, ignore_errors=True)
     os.replace(temporary, target)
     return target
+
+
+def opened(
+    folder: Path, recipe: Any, *, echo: Callable[[str], None], step_echo: Callable[[str], None] | None,
+    watch: Callable[[dict[str, Any]], None] | None = None,
+) -> Run:  # fmt: skip
+    """The run of a recipe, with the tracking services that it names; `watch` is called with every event too."""
+    from luthier.tracking import tracker
+
+    run = Run.open(folder, recipe, echo=echo, step_echo=step_echo)
+    config = recipe.model_dump(mode="json")
+    run.trackers += [tracker(name, folder, config, say=run.say) for name in recipe.run.track]
+    run.trackers += [watch] if watch is not None else []
+    return run
 
 
 def start_of(settings: ModelConfig) -> Path:

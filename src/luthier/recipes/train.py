@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from luthier.curate.duplicates import Placed
 from luthier.curate.rows import read_examples
 from luthier.errors import DataError, Problem
 from luthier.recipes import launch, stages
+from luthier.recipes.model_card import write_model_card
 from luthier.recipes.tune import TuneRecipe
 from luthier.records import Example, Preference, write_records
 from luthier.runs import Run
@@ -20,16 +21,20 @@ if TYPE_CHECKING:
     from luthier.train.training import TrainingData
 
 
-def main(recipe: TuneRecipe, *, echo: Callable[[str], None], step_echo: Callable[[str], None] | None) -> int:
+def main(
+    recipe: TuneRecipe, *, echo: Callable[[str], None], step_echo: Callable[[str], None] | None,
+    watch: Callable[[dict[str, Any]], None] | None = None,
+) -> int:  # fmt: skip
     """Train as the recipe says -> RUN/model and RUN/metrics.jsonl."""
     if launch.is_follower():
         return launch.follow()
     with launch.leading():
-        run = Run.open(recipe.run.dir, recipe, echo=echo, step_echo=step_echo)
+        run = stages.opened(recipe.run.dir, recipe, echo=echo, step_echo=step_echo, watch=watch)
         start = stages.start_of(recipe.model)
         stages.refuse_own_model(start, recipe.run.dir)
         material = _text(recipe) if recipe.train.method == "pretrain" else _rows(recipe, run)
         model = stages.tuned(run, "train", recipe.train, start=start, model=recipe.model, material=material)
+        write_model_card(run.folder, model)
         stages.stand(model, run.folder)
         run.finish()
         run.say(f"train | done | {run.folder / 'model'}")

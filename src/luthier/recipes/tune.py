@@ -72,9 +72,12 @@ class Outcome:
     report: Path
 
 
-def main(recipe: TuneRecipe, *, echo: Callable[[str], None], step_echo: Callable[[str], None] | None) -> int:
+def main(
+    recipe: TuneRecipe, *, echo: Callable[[str], None], step_echo: Callable[[str], None] | None,
+    watch: Callable[[dict[str, Any]], None] | None = None,
+) -> int:  # fmt: skip
     """Run the recipe; the exit status is the gate's: 0 ship, 1 hold, 3 not enough evidence."""
-    run = Run.open(recipe.run.dir, recipe, echo=echo, step_echo=step_echo)
+    run = stages.opened(recipe.run.dir, recipe, echo=echo, step_echo=step_echo, watch=watch)
     outcome = tune(recipe, run)
     for suite, comparison in outcome.against_base.items():
         run.say(f"{suite} | base -> {outcome.standing} | " + comparison.kpis[recipe.gate.kpi].line())
@@ -118,6 +121,7 @@ def _decided(
     """The preference round stands only if its own gate says ship; then the gate judges what stands against the base."""
     from luthier.evaluate.comparison import compare
     from luthier.evaluate.gate import decide
+    from luthier.recipes.model_card import write_model_card
     from luthier.recipes.run_report import write_run_report
 
     def against(a: str, b: str) -> dict[str, Comparison]:
@@ -131,12 +135,13 @@ def _decided(
         standing = "preferred" if answer.answer == "ship" else "tuned"
     against_base = against("base", standing)
     verdict = decide(list(against_base.values()), config=recipe.gate)
+    write_json(run.folder / "gate.json", verdict.to_json() | {"model": digest(models[standing])})
+    write_model_card(run.folder, models[standing])
     model = stages.stand(models[standing], run.folder)
     outcome = Outcome(
         verdict=verdict, against_base=against_base, preferred_against_tuned=second, evaluations=evaluations,
         standing=standing, model=model, report=run.folder / "report.html",
     )  # fmt: skip
-    write_json(run.folder / "gate.json", verdict.to_json())
     write_run_report(outcome, run.folder, title=f"Run {run.folder.name}", kpi=recipe.gate.kpi)
     return outcome
 

@@ -190,6 +190,10 @@ class RunConfig(Config):
 
     dir: Path = Field(json_schema_extra=known_as("output_dir", "out"))
     """The run folder."""
+    track: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = Field(
+        (), json_schema_extra=known_as("report_to", "logger")
+    )
+    """Services that get copies of the numbers; each needs `pip install luthier[track]`."""
 
 
 READ_BY: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {

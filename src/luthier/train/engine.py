@@ -78,6 +78,7 @@ class Step:
         """The step as metrics.jsonl holds it."""
         return {
             "step": self.index,
+            "num_steps": self.num_steps,
             "train/loss": self.loss,
             "train/tokens": self.tokens,
             "train/trained_tokens": self.trained_tokens,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from fakes import ALL_SHAPES, tiny_network
 from luthier.models.logprobs import head_only_at, scorer, selected_logits, sum_logprobs, target_logprobs
 from luthier.models.protocols import plain_protocol
 from luthier.models.render import Rendered
@@ -50,6 +51,30 @@ def test_scores_are_the_same_alone_and_in_a_batch(tiny, shape):
         alone = [[small([q], [[text]])[0][0] for text in q.targets] for q in QUESTIONS]
         for a, b in zip(together, alone, strict=True):
             assert [s.logprob for s in a] == pytest.approx([s.logprob for s in b], abs=1e-4)
+
+
+@pytest.mark.parametrize("shape", ALL_SHAPES)
+def test_sums_are_the_same_in_any_batch_and_order(shape):
+    """PITFALL 28 for each architecture, over rows that cross a sliding window, beside shorter and longer ones."""
+    network = tiny_network(shape, vocabulary=120).eval()
+    random = torch.Generator().manual_seed(2)
+    rows = [
+        Rendered(tuple(torch.randint(120, (n,), generator=random).tolist()), (0.0,) * (n // 2) + (1.0,) * (n - n // 2))
+        for n in (50, 3, 27, 3, 2, 31)
+    ]
+    alone = [sum_logprobs(network, [row])[0] for row in rows]
+    assert len({round(value, 3) for value in alone}) == len(rows)
+    for batch_rows in (1, 2, 4, 32):
+        assert sum_logprobs(network, rows, batch_rows=batch_rows) == pytest.approx(alone, abs=1e-4)
+    assert sum_logprobs(network, rows[::-1], batch_rows=4) == pytest.approx(alone[::-1], abs=1e-4)
+
+
+def test_rows_that_weigh_nothing_score_0(tiny_model):
+    silent, row = Rendered((5, 6, 7), (1.0, 0.0, 0.0)), Rendered((5, 6, 7), (0.0, 1.0, 1.0))
+    assert sum_logprobs(tiny_model.network, [silent, silent]) == [0.0, 0.0]
+    beside = sum_logprobs(tiny_model.network, [silent, row])
+    assert beside[0] == 0.0 and beside[1] == pytest.approx(sum_logprobs(tiny_model.network, [row])[0], abs=1e-5)
+    assert sum_logprobs(tiny_model.network, []) == []
 
 
 def test_plain_text_scores_weigh_the_answer_and_its_newline(tiny_model):

@@ -71,10 +71,10 @@ def test_luthier_train_starts_its_processes_and_passes_on_what_they_say(recipe, 
 
 
 def test_an_error_in_a_process_is_the_error_of_the_run(tmp_path, tiny_model_folder):
-    job = job_of(tmp_path, tiny_model_folder, max_length=2, overlong="drop")
+    job = job_of(tmp_path, tiny_model_folder, max_length=2, overlong="drop", processes=2)
     (tmp_path / "train").mkdir()
     with pytest.raises(DataError, match="there is nothing to train on") as error:
-        launch.trained_together(job, TrainingData(examples=tiny_examples(4)), Run(tmp_path), number=2)
+        launch.trained(job, TrainingData(examples=tiny_examples(4)), Run(tmp_path))
     assert error.value.problems[0].found == "no rows with a trained token"
     assert list((tmp_path / "train").iterdir()) == []
 
@@ -119,3 +119,10 @@ def test_only_further_processes_of_torchrun_follow(monkeypatch):
         assert launch.is_follower() is follows
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert not launch.is_follower()
+
+
+def test_torchrun_is_refused_where_nobody_leads_its_processes(tmp_path, tiny_model_folder, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(ConfigError, match="luthier train"):
+        launch.trained(job_of(tmp_path, tiny_model_folder), TrainingData(), Run(tmp_path))

@@ -226,6 +226,6 @@ def test_a_longer_run_mixes_the_text_of_the_shorter_one_first():
 
 
 def test_text_is_mixed_into_a_run_of_many_steps():
-    steps = [np.array([0])] * 300_000
+    steps = [np.array([0])] * 100_000
     mixed = mix_text(steps, weights=[10.0], text_weights=[5.0] * 7, share=0.1, seed=0)
-    assert sum(map(len, mixed)) == pytest.approx(300_000 * 10 / 9 / 5, abs=1)
+    assert sum(map(len, mixed)) == pytest.approx(100_000 * 10 / 9 / 5, abs=1)

@@ -284,17 +284,13 @@ def test_compiled_layers_are_used_and_change_no_loss(run_of, monkeypatch):
         code = compiled(forward, backend="eager", **options)
         return lambda *args, **named: (called.append(torch.is_grad_enabled()), code(*args, **named))[1]
 
-    before = run_of(LORA)
+    before = run_of({**SFT, "max_steps": 2})
     monkeypatch.setattr(torch, "compile", compile_quickly)
-    for options in ({**LORA, "compile": True}, {**LORA, "compile": True, "checkpoint_activations": True}):
-        counters.clear()
-        called.clear()
-        after = run_of(options)
-        # Two layers, a pass a step, and twice where they are computed again.
-        assert called.count(True) == 2 * 6 * (2 if "checkpoint_activations" in options else 1)
-        assert counters["stats"]["unique_graphs"] > 0
-        assert losses(after) == pytest.approx(losses(before), rel=1e-4)
-        assert not any("forward" in vars(layer) for layer in layers_of(after.model.network)[1])
+    counters.clear()
+    after = run_of({**SFT, "max_steps": 2, "compile": True})
+    assert called.count(True) == 2 * 2  # two layers, two steps
+    assert counters["stats"]["unique_graphs"] > 0
+    assert losses(after) == pytest.approx(losses(before), rel=1e-5)
 
 
 @pytest.mark.slow

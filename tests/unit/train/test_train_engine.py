@@ -39,6 +39,7 @@ def test_each_step_is_logged_with_what_it_consumed(rows):
     event = done[0].event()
     assert list(event) == [
         "step",
+        "num_steps",
         "train/loss",
         "train/tokens",
         "train/trained_tokens",
