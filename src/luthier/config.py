@@ -72,8 +72,9 @@ def validate(
         return kind.model_validate_json(json.dumps(_without_none_words(kind, data), default=str))
     except pydantic.ValidationError as error:
         problems = [
-            _problem(kind, item, data=data, places=places, default_place=default_place)
+            problem
             for item in error.errors(include_url=False)
+            for problem in _problems(kind, item, data=data, places=places, default_place=default_place)
         ]
         problems = list({problem.where: problem for problem in reversed(problems)}.values())[::-1]
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''} in the recipe"
@@ -199,6 +200,29 @@ def _key_lines(text: str) -> dict[str, int]:
 
 def _bare(key: str) -> str:
     return ".".join(part.strip().strip("\"'") for part in key.split("."))
+
+
+def _problems(
+    kind: type[Config],
+    item: Any,
+    *,
+    data: Mapping[str, Any],
+    places: Mapping[str, str],
+    default_place: str,
+) -> list[Problem]:
+    """What pydantic says as problems; a rule over several keys says a line for each, "KEY is ...; FIX"."""
+    if item["type"] != "value_error":
+        return [_problem(kind, item, data=data, places=places, default_place=default_place)]
+    table = ".".join(str(part) for part in item["loc"])
+    found = []
+    for words in str(item["ctx"]["error"]).split("\n"):
+        said, _, fix = words.partition("; ")
+        key = ".".join(filter(None, (table, said.partition(" ")[0])))
+        found.append(
+            Problem(where=f"{_place(key, places, default_place)}: {key}", found=said,
+                    expected="keys that go together", fix=fix or "change one of them")
+        )  # fmt: skip
+    return found
 
 
 def _problem(

@@ -126,9 +126,7 @@ def test_dpo_loss_and_gradients_do_not_depend_on_the_micro_batch_split_nor_on_pa
             results[way, tokens] = one_step(network, dpo(network, rows, reference, cut, how=how), optim)
     assert len(micro_batches(rows, micro_batch_tokens=1, keep_together=2)) == 16
     assert 2 < len(micro_batches(rows, micro_batch_tokens=200, keep_together=2)) < 16
-    reference_packed = reference_logprobs(
-        tiny_network(shape, seed=2), rows, micro_batch_tokens=100, how=WAYS["packed"]
-    )
+    reference_packed = reference_logprobs(tiny_network(shape, seed=2), rows, micro_batch_tokens=100, how=WAYS["packed"])
     assert torch.allclose(reference_packed, reference, atol=1e-4)
     assert_same(results)
     margins = [step.metrics["dpo/margin"] for step, _ in results.values()]
@@ -144,8 +142,9 @@ def test_a_whole_run_does_not_depend_on_micro_batch_tokens_nor_on_packing(tiny, 
         optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, eps=1e-3)
         losses = [
             s.loss
-            for s in steps(network, sft(network, rows, config, how=WAYS[way]), optimiser=optimiser, config=config.optim,
-                           seed=0)
+            for s in steps(
+                network, sft(network, rows, config, how=WAYS[way]), optimiser=optimiser, config=config.optim, seed=0
+            )
         ]
         ends.append((losses, [p.detach().clone() for p in network.parameters()]))
     for losses, parameters in ends[1:]:

@@ -25,6 +25,7 @@ from luthier.errors import ConfigError
 from luthier.models.adapters import add_adapter
 from luthier.models.load import load_model
 from luthier.models.passes import settle
+from luthier.models.tokens import add_tokens
 from luthier.runs import Run
 from luthier.train import ranks
 from luthier.train.batch import Row, Share, dealt, micro_batches
@@ -65,7 +66,7 @@ ROWS = {
     "many": [row(n, n // 2) for n in (40, 9, 33, 61, 12, 25, 18)],
 }
 NETWORKS = {2: ("llama", "mistral", "gpt2", "qwen3_moe", "lora"), 3: ("llama", "lora")}
-"""By number of processes: tied and untied heads, biases, experts, a frozen base."""
+"""By number of processes: tied and untied heads, biases, experts, a frozen base with two rows that train."""
 
 
 def network_of(kind: str, base: Path):
@@ -74,7 +75,8 @@ def network_of(kind: str, base: Path):
     if kind != "lora":
         return tiny_network(kind).double()
     torch.manual_seed(0)
-    network = add_adapter(load_model(base, device="cpu"), rank=3, alpha=8, dropout=0.0, targets="all-linear").network
+    model = add_tokens(load_model(base, device="cpu"), ["<order>", "<lamp>"])
+    network = add_adapter(model, rank=3, alpha=8, dropout=0.0, targets="all-linear").network
     with torch.no_grad():
         for name, p in network.named_parameters():
             if "lora_B" in name:  # it starts at zero, where A has no gradient
@@ -88,11 +90,11 @@ def one_step(kind: str, rows, base: Path):
     shard(network)
     how, _ = settle(network)
     fold(network)
-    config = TrainConfig(batch_rows=len(rows), max_steps=1, micro_batch_tokens=70, optim=OptimConfig(max_grad_norm=0.01))
-    optimiser = torch.optim.SGD(held(network).parameters, lr=1e-9)
-    step = next(
-        steps(network, sft(network, rows, config, how=how), optimiser=optimiser, config=config.optim, seed=0)
+    config = TrainConfig(
+        batch_rows=len(rows), max_steps=1, micro_batch_tokens=70, optim=OptimConfig(max_grad_norm=0.01)
     )
+    optimiser = torch.optim.SGD(held(network).parameters, lr=1e-9)
+    step = next(steps(network, sft(network, rows, config, how=how), optimiser=optimiser, config=config.optim, seed=0))
     said = {"loss": step.loss, "norm": step.grad_norm, "tokens": step.tokens, "trained": step.trained_tokens}
     grads = {n: p.grad.full_tensor() if isinstance(p.grad, DTensor) else p.grad
              for n, p in network.named_parameters() if p.requires_grad}  # fmt: skip
@@ -109,8 +111,9 @@ def run(name: str, base: Path, folder: Path):
     """One training in `folder`; processes beside the first have a folder of their own for what they say."""
     model = load_model(base, device="cpu", dtype="bfloat16" if name == "bfloat16" else "float32")
     config = TrainConfig(**SHARED | RUNS[name])
-    beside = folder.parent / f"{folder.name} {ranks.share().place}"
-    place = Place(run=Run.open(folder if ranks.leads() else beside, config), folder=folder / "train", key="key")
+    own = folder if ranks.leads() else folder.parent / f"{folder.name} {ranks.share().place}"
+    own.mkdir(exist_ok=True)
+    place = Place(run=Run(own), folder=folder / "train", key="key")
     trained = train(model, DATA, config, place=place)
     assert model.network.training is False or ranks.share().number > 1
     return trained

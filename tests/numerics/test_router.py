@@ -10,6 +10,7 @@ from luthier.models.passes import Pass, forward
 from luthier.train.batch import Row, collate, micro_batches
 from luthier.train.config import OptimConfig, TrainConfig
 from luthier.train.engine import steps
+from luthier.train.machine import checkpointed_layers
 from luthier.train.sft import sft
 
 V = 120
@@ -108,10 +109,10 @@ def test_a_weight_of_0_leaves_the_load_out(network, rows, way):
 def test_the_load_is_computed_again_with_checkpointed_activations(network, rows, way):
     """PITFALL 31 and 15: the router's logits of a checkpointed layer carry a gradient all the same."""
     _, expected = one_step(network, rows, how=WAYS[way])
-    network.activation_checkpointing_enable()
     calls = []
     network.model.layers[0].mlp.gate.register_forward_hook(lambda *_: calls.append(1))
-    step, found = one_step(network, rows, how=WAYS[way])
+    with checkpointed_layers(network):
+        step, found = one_step(network, rows, how=WAYS[way])
     assert len(calls) == 2 and step.metrics["train/router_loss"] > 1
     assert distance(found, expected) < 1e-9
 
@@ -158,5 +159,7 @@ def test_pieces_enter_the_load_by_their_share_of_the_tokens(network, rows, way):
 
 def test_experts_in_any_pieces_learn_the_same_without_the_load(network, rows):
     """PITFALL 1: what is not a product of means does not depend on the split."""
-    ends = [one_step(network, rows, how=Pass(is_packed=True), router_weight=0.0, micro_batch_tokens=t) for t in (1, 9999)]
+    ends = [
+        one_step(network, rows, how=Pass(is_packed=True), router_weight=0.0, micro_batch_tokens=t) for t in (1, 9999)
+    ]
     assert distance(ends[0][1], ends[1][1]) < 1e-6

@@ -110,7 +110,10 @@ def test_loss_and_gradients_are_those_of_each_row_alone(monkeypatch, shape, way,
         step, grads = one_step(plain.network, plain.rows, WAYS[way], micro_batch_tokens=tokens)
         assert step.loss == pytest.approx(plain.loss, rel=TOLERANCE[dtype])
         assert_close(grads, plain.grads, TOLERANCE[dtype])
-        assert (step.tokens, step.trained_tokens) == (sum(LENGTHS), sum(w > 0 for r in plain.rows for w in r.weights[1:]))
+        assert (step.tokens, step.trained_tokens) == (
+            sum(LENGTHS),
+            sum(w > 0 for r in plain.rows for w in r.weights[1:]),
+        )
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -192,6 +192,8 @@ def quiet_peft() -> Iterator[None]:
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False", category=UserWarning)
         # It only warns of missing tensors; here they are an error.
         warnings.filterwarnings("ignore", message="Found missing adapter keys", category=UserWarning)
+        # It warns of each pattern of an expert's ranks that it has itself translated; the adapters are there.
+        warnings.filterwarnings("ignore", message="The following (rank|alpha)_pattern keys", category=RuntimeWarning)
         # It looks for the base's config on a hub to tell whether the vocabulary grew; here that is known.
         warnings.filterwarnings("ignore", message="Could not find a config file", category=UserWarning)
         # An adapter that brought the whole embeddings of a longer tokenizer keeps them.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from transformers.utils.chat_template_utils import render_jinja_template
@@ -99,7 +100,8 @@ class Renderer:
         text, spans = self._spans(messages)
         whole = self._weigh(text, spans) if spans is not None else None
         if whole is not None:
-            return [whole]
+            trained = [m for m in messages if m.loss_weight > 0]
+            return [self._trusted(whole, [m for m in messages if m.loss_weight == 0], trained)]
         rows = []
         for index, message in enumerate(messages):
             if message.role == "assistant" and message.loss_weight > 0:
@@ -119,7 +121,7 @@ class Renderer:
             )
         row = self._weigh(text, [span])
         assert row is not None  # one turn can always be tokenised in two parts
-        return row
+        return self._trusted(row, prompt, messages[-1:])
 
     def show(self, rendered: Rendered) -> str:
         """The row's text with every trained token in square brackets."""
@@ -212,6 +214,28 @@ class Renderer:
             for t in range(inside[0], stops[-1] + 1):
                 weights[t] = span.weight
         return Rendered(tuple(ids), tuple(weights), tuple(offsets), text)
+
+    def _trusted(self, row: Rendered, prompt: Sequence[Message], answers: Sequence[Message]) -> Rendered:
+        """The row; ModelError where the template lost the prompt, so that all trains, or the answers, so that none do.
+
+        Such a model would train without a complaint and learn to answer whatever nobody asked, or to say nothing.
+        """
+        asked, said = (any(m.content.strip() for m in some) for some in (prompt, answers))
+        trains = [weight > 0 for weight in row.weights]
+        if asked and all(trains):
+            raise self._error(
+                found="a row of which every token trains: nothing of its prompt is there",
+                expected="the template to write the prompt, which does not train",
+                fix="let the chat template write every message",
+            )
+        # An answer of one token and the stop token are two in a row, whatever they are.
+        if said and any(trains) and not any(a and b for a, b in pairwise(trains)):
+            raise self._error(
+                found="a row of which no token trains but the end of its answer",
+                expected="the template to write the answer, which trains",
+                fix="let the chat template write every message",
+            )
+        return row
 
     def _encode_in_parts(self, text: str, border: int) -> tuple[list[int], list[tuple[int, int]]]:
         """Tokens of a text whose prompt has other tokens by itself than as its beginning.

@@ -9,7 +9,6 @@ fits, measured on some of its own steps. Seconds on a few hundred rows.
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -80,16 +79,21 @@ def main(
             proofs, todo = _text(recipe, scratch)
         else:
             proofs, todo = _tuning(recipe, scratch, say)
-        for subject, _ in todo:
-            proofs += [_named(p, subject, todo) for p in _proofs(subject, scratch, say)]
         kept: dict[str, Prediction] = {}
-        for subject, commands in todo:
-            tried = _tried(subject, commands, recipe.run.dir, limits)
+        at_end: list[Proof] = []
+        for subject, commands in todo:  # first, and in a process of its own: what does not fit must not end this one
+            tried = fit.predict(
+                subject.config, subject.model, [*commands.folders.values()], run_folder=recipe.run.dir, limits=limits
+            )
             kept |= _told(subject, commands, tried.predictions, limits, say)
-            proofs += [_named(p, subject, todo) for p in fits(tried, limits)]
+            at_end += [_named(p, subject, todo) for p in fits(tried, limits)]
+            if tried.is_memory:
+                say(f"check | left out: everything about {subject.name}: the model does not fit into memory")
+            else:
+                proofs += [_named(p, subject, todo) for p in _proofs(subject, scratch, say)]
     if kept:
         fit.keep(recipe.run.dir, kept)
-    return tuple(proofs)
+    return (*proofs, *at_end)
 
 
 def lines(proofs: Sequence[Proof]) -> list[str]:
@@ -173,10 +177,9 @@ def _pretraining(recipe: PretrainRecipe, scratch: Path, say: Callable[[str], Non
 def _proofs(subject: Subject, scratch: Path, say: Callable[[str], None]) -> list[Proof]:
     """What is shown of one training stage, in float32 on the device of the run."""
     from luthier.models.load import load_model
-    from luthier.models.passes import settle
     from luthier.models.tokens import add_tokens
     from luthier.train.loop import Place
-    from luthier.train.training import _prepared
+    from luthier.train.training import prepared, way_through
 
     config, settings = subject.config, subject.model
     model = load_model(stages.start_of(settings), dtype="float32", chat_template=settings.chat_template)
@@ -189,12 +192,10 @@ def _proofs(subject: Subject, scratch: Path, say: Callable[[str], None]) -> list
     chosen = _spread(rows, config.method, most=MOST_WORK / model.num_parameters)
     if not chosen:
         return proofs
-    place = Place(run=Run(folder=scratch), folder=scratch, key="", kind="check")
+    place = Place(run=Run(folder=scratch, echo=say), folder=scratch, key="", kind="check")
     calm = config.model_copy(update={"checkpoint_activations": False})
-    model = _prepared(model, calm, place)
-    how, reason = settle(model.network, packing=config.packing)
-    if reason:
-        say(f"check | rows are padded: {reason}")
+    model = prepared(model, calm, place)
+    how = way_through(model.network, calm, place, min(config.max_length, model.max_length))
     return proofs + proving.of_the_passes(model, chosen, config, how)
 
 
@@ -239,17 +240,6 @@ def _spread(rows: Sequence[Row], method: str, *, most: float) -> list[Row]:
     return [row for unit in chosen for row in unit]
 
 
-def _tried(subject: Subject, commands: Commands, run_folder: Path, limits: fit.Machine) -> fit.Tried:
-    """Some steps of the stage, done on the disk of the run; nothing of them stays."""
-    scratch = run_folder / "fit.partial"
-    try:
-        return fit.predict(
-            subject.config, subject.model, list(commands.folders.values()), scratch=scratch, limits=limits
-        )
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
 def _told(
     subject: Subject, commands: Commands, found: Sequence[Prediction], limits: fit.Machine, say: Callable[[str], None]
 ) -> dict[str, Prediction]:
@@ -260,26 +250,29 @@ def _told(
         say(f"fit | {stage}{other}{prediction.line(limits.memory_gib, limits.disk_free_gib)}")
     for note in dict.fromkeys(note for prediction in found for note in prediction.notes):
         say(f"fit | {note}")
-    return {commands.keys[command]: p for command, p in zip(commands.folders, found, strict=False)}
+    return {
+        commands.keys[command]: prediction
+        for command, prediction in zip(commands.folders, found, strict=False)
+        if prediction.num_processes == 1
+    }
 
 
 def fits(tried: fit.Tried, limits: fit.Machine) -> list[Proof]:
     """Whether the machine has what was foretold."""
     if not tried.predictions:
         return [Proof(name="the training can be tried", passed=False, number=tried.failure, fix=tried.fix)]
-    memory = tried.predictions[0].device_memory_gib or limits.memory_gib
-    needed = max(prediction.peak_memory_gib for prediction in tried.predictions)
+    most = max(tried.predictions, key=lambda p: p.peak_memory_gib)
     disk = max(prediction.disk_gib for prediction in tried.predictions)
-    return [
-        Proof(
-            name="the training fits into memory", passed=needed <= fit.SPARE * memory,
-            number=f"peak {size(needed)} of {size(memory)}", fix=fit.MEMORY_FIX,
-        ),
-        Proof(
-            name="checkpoints and model fit onto the disk", passed=disk <= limits.disk_free_gib,
-            number=f"{size(disk)} of {size(limits.disk_free_gib)} free", fix=fit.DISK_FIX,
-        ),
-    ]  # fmt: skip
+    in_memory = Proof(
+        name="the training fits into memory", passed=limits.holds_in_memory(most),
+        number=f"peak {size(most.peak_memory_gib)} of {size(most.device_memory_gib or limits.memory_gib)}",
+        fix=fit.MEMORY_FIX,
+    )  # fmt: skip
+    on_disk = Proof(
+        name="checkpoints and model fit onto the disk", passed=disk <= limits.disk_free_gib,
+        number=f"{size(disk)} of {size(limits.disk_free_gib)} free", fix=fit.DISK_FIX,
+    )  # fmt: skip
+    return [in_memory, on_disk] if most.num_processes == 1 else [on_disk]  # of several, each holds a part
 
 
 def pretrain_key(recipe: PretrainRecipe, start: Path | None) -> str:

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,15 +23,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from luthier.errors import LuthierError
 from luthier.models.folders import digest
 from luthier.recipes import stages
-from luthier.runs import Run, library_versions, machine, sha256, source_digest, write_json
+from luthier.runs import Run, Stage, library_versions, machine, sha256, source_digest, write_json
 from luthier.train.config import ModelConfig, TrainConfig
 from luthier.train.fit import GIB, Prediction, duration, size
 
 if TYPE_CHECKING:
     from luthier.models.load import Model
-    from luthier.train.training import TrainingData
+    from luthier.train.training import Trained, TrainingData
 
 FILE = "fit.json"
+ORDER, ANSWER = "order.json", "answer.json"
 TEXT = ("documents.jsonl", "dev_documents.jsonl")
 """In the folder of a run's rows: plain text, one document an object."""
 ANSWERED = 8
@@ -59,6 +60,15 @@ class Machine:
         place = next(p for p in (folder.resolve(), *folder.resolve().parents) if p.is_dir())
         return cls(memory_gib=min(limits) / GIB, disk_free_gib=shutil.disk_usage(place).free / GIB)
 
+    def holds_in_memory(self, prediction: Prediction) -> bool:
+        """Whether the peak leaves the system its part."""
+        return prediction.peak_memory_gib <= SPARE * (prediction.device_memory_gib or self.memory_gib)
+
+    def hold(self, prediction: Prediction) -> bool:
+        """Whether the training fits; each of several processes holds only a part of what was measured."""
+        in_memory = prediction.num_processes > 1 or self.holds_in_memory(prediction)
+        return in_memory and prediction.disk_gib <= self.disk_free_gib
+
 
 class Tried(NamedTuple):
     """What came of the probe."""
@@ -67,6 +77,8 @@ class Tried(NamedTuple):
     """One for each folder of rows; empty where the probe failed."""
     failure: str = ""
     fix: str = ""
+    is_memory: bool = False
+    """The system ended it for want of memory."""
 
 
 def key_of(config: TrainConfig, model: ModelConfig | Path | None, inputs: Mapping[str, Path | str]) -> str:
@@ -77,7 +89,8 @@ def key_of(config: TrainConfig, model: ModelConfig | Path | None, inputs: Mappin
     start = stages.start_of(model) if isinstance(model, ModelConfig) else model
     options = model.model_dump(mode="json", exclude={"base"}) if isinstance(model, ModelConfig) else {}
     parts = {
-        "train": config.model_dump(mode="json"), "model": options, "base": digest(start) if start else None,
+        "train": config.model_dump(mode="json", exclude={"processes"}), "model": options,
+        "base": digest(start) if start else None,
         "inputs": sorted(sha256(v) if isinstance(v, Path) else v for v in inputs.values()),
         "source": source_digest("luthier.train.training"), "libraries": library_versions(), "machine": machine(),
         "environment": [os.environ.get(name) for name in ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")],
@@ -86,29 +99,34 @@ def key_of(config: TrainConfig, model: ModelConfig | Path | None, inputs: Mappin
 
 
 def predict(
-    config: TrainConfig, model: ModelConfig, folders: Sequence[Path], *, scratch: Path, limits: Machine
+    config: TrainConfig, model: ModelConfig, folders: Sequence[Path], *, run_folder: Path, limits: Machine
 ) -> Tried:
     """What training will need on the rows of each folder; the steps of the first are timed, in a fresh process.
 
-    Folders are as `stages.curated_material` reads them, or hold documents.jsonl.
+    Folders are as `stages.curated_material` reads them, or hold documents.jsonl. It works on the disk of the run, in
+    RUN/fit.partial, which does not stay.
     """
-    scratch.mkdir(parents=True, exist_ok=True)
-    order, answer = scratch / "order.json", scratch / "answer.json"
-    write_json(order, {
+    scratch = run_folder / "fit.partial"
+    order = {
         "train": config.model_dump(mode="json"), "model": model.model_dump(mode="json"),
         "folders": [str(folder) for folder in folders], "memory_gib": SPARE * limits.memory_gib,
-        "scratch": str(scratch), "answer": str(answer),
-    })  # fmt: skip
-    answer.unlink(missing_ok=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "luthier.recipes.fit", str(order)], capture_output=True, text=True, check=False
-    )
-    if done.returncode == 0 and answer.is_file():
-        return Tried([Prediction.from_json(row) for row in json.loads(answer.read_text(encoding="utf-8"))])
+    }  # fmt: skip
+    try:
+        write_json(scratch / ORDER, order)
+        done = subprocess.run(
+            [sys.executable, "-m", "luthier.recipes.fit", str(scratch)], capture_output=True, text=True, check=False
+        )
+        if done.returncode == 0:
+            answer = json.loads((scratch / ANSWER).read_text(encoding="utf-8"))
+            return Tried([Prediction.from_json(row) for row in answer])
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        with suppress(OSError):
+            run_folder.rmdir()  # only where nothing else is in it
     if done.returncode == -signal.SIGKILL or "out of memory" in done.stderr.lower():
-        return Tried((), "the system ended the probe for want of memory", MEMORY_FIX)
+        return Tried((), "the system ended it for want of memory", MEMORY_FIX, is_memory=True)
     words = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-    return Tried((), f"the training could not be tried: {words}", "mend what it says; `luthier train` would stop there")
+    return Tried((), words, "mend what it says; `luthier train` would stop there")
 
 
 MEMORY_FIX = (
@@ -129,31 +147,46 @@ def kept(run_folder: Path, key: str) -> Prediction | None:
     return None if found is None else Prediction.from_json(found)
 
 
-def compared(
-    run: Run, key: str, *, seconds: float, peak_memory_gib: float, num_steps: int, is_resumed: bool
-) -> dict[str, Any]:
-    """Say how far off the prediction of this training was; the numbers, for the record of its stage."""
-    prediction = kept(run.folder, key)
-    if prediction is None:
-        return {}
-    before = f"fit | predicted {duration(prediction.total_seconds)} and {size(prediction.peak_memory_gib)}"
-    if is_resumed or num_steps != prediction.num_steps:
-        why = "it was continued" if is_resumed else f"it stopped after {num_steps} of {prediction.num_steps} steps"
-        run.say(f"{before}; not compared with this run: {why}")
-        return {}
-    errors = {
-        "time_error": seconds / prediction.total_seconds - 1,
-        "memory_error": peak_memory_gib / prediction.peak_memory_gib - 1,
-    }
-    run.say(
-        f"{before}; took {duration(seconds)} ({errors['time_error']:+.0%}) and {size(peak_memory_gib)} "
-        f"({errors['memory_error']:+.0%})".replace("%)", " %)")
-    )
+def watch(
+    run: Run, config: TrainConfig, model: ModelConfig | Path | None, inputs: Mapping[str, Path | str], *, stage: Stage
+) -> Callable[[Trained], dict[str, Any]]:
+    """Called before a stage trains: the clock starts. Called with what came of it, the returned function compares."""
+    prediction = kept(run.folder, key_of(config, model, inputs)) if (run.folder / FILE).is_file() else None
+    continues, started = is_resumed(stage.folder, stage.key), time.perf_counter()
+
+    def ended(trained: Trained) -> dict[str, Any]:
+        if prediction is None or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            return {}
+        seconds = time.perf_counter() - started
+        why = "it was continued" if continues else ""
+        if trained.num_steps != prediction.num_steps:
+            why = f"it stopped after {trained.num_steps} of {prediction.num_steps} steps"
+        facts = {} if why else compared(prediction, seconds=seconds, memory_gib=trained.peak_memory_gib)
+        run.say(comparison_line(prediction, facts, why))
+        return {"fit": facts} if facts else {}
+
+    return ended
+
+
+def compared(prediction: Prediction, *, seconds: float, memory_gib: float) -> dict[str, float]:
+    """How far off a prediction was; errors are relative to what was foretold."""
     return {
         "predicted_seconds": round(prediction.total_seconds, 2), "seconds": round(seconds, 2),
-        "predicted_memory_gib": round(prediction.peak_memory_gib, 3), "memory_gib": round(peak_memory_gib, 3),
-        **{name: round(value, 4) for name, value in errors.items()},
+        "time_error": round(seconds / prediction.total_seconds - 1, 4),
+        "predicted_memory_gib": round(prediction.peak_memory_gib, 3), "memory_gib": round(memory_gib, 3),
+        "memory_error": round(memory_gib / prediction.peak_memory_gib - 1, 4),
     }  # fmt: skip
+
+
+def comparison_line(prediction: Prediction, facts: Mapping[str, float], why: str = "") -> str:
+    """The comparison in words, or why there is none."""
+    before = f"fit | predicted {duration(prediction.total_seconds)} and {size(prediction.peak_memory_gib)}"
+    if not facts:
+        return f"{before}; not compared with this run: {why}"
+    return (
+        f"{before}; took {duration(facts['seconds'])} ({100 * facts['time_error']:+.0f} %) and "
+        f"{size(facts['memory_gib'])} ({100 * facts['memory_error']:+.0f} %)"
+    )
 
 
 def is_resumed(folder: Path, key: str) -> bool:
@@ -196,41 +229,39 @@ def _load(config: TrainConfig, settings: ModelConfig) -> Model:
     return add_tokens(model, settings.new_tokens)
 
 
-def _answer(order: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _answer(scratch: Path) -> list[dict[str, Any]]:
     """The work of the process: load as the recipe does, and probe."""
+    started = time.perf_counter()  # before torch is there, as in a run
+    import luthier.recipes.train  # noqa: F401  the libraries of the command take memory too
     from luthier.train.loop import Place
     from luthier.train.probe import Budget, probe
 
+    order = json.loads((scratch / ORDER).read_text(encoding="utf-8"))
     config = TrainConfig.model_validate_json(json.dumps(order["train"]))
     settings = ModelConfig.model_validate_json(json.dumps(order["model"]))
-    scratch = Path(order["scratch"])
-    started = time.perf_counter()
     model = _load(config, settings)
     runs = [_material(Path(folder), config) for folder in order["folders"]]
-    loaded_in = time.perf_counter() - started
     answered = [e for e in runs[0].dev if e.targets][: stages.MOST_DEV_PROMPTS]
-    grade = stages._dev_grade(config, replace(runs[0], dev=answered[:ANSWERED]))
     found = probe(
         model, runs, config,
         place=Place(run=Run(folder=scratch), folder=scratch, key="", kind="fit"),
-        budget=Budget(memory_gib=order["memory_gib"]), loaded_in=loaded_in,
+        budget=Budget(memory_gib=order["memory_gib"]), loaded_in=time.perf_counter() - started,
         grade_all=stages.rewards(config.grpo.grader) if config.method == "grpo" else None,
-        grade_dev=grade, dev_times=len(answered) / max(1, min(ANSWERED, len(answered))),
+        grade_dev=stages._dev_grade(config, replace(runs[0], dev=answered[:ANSWERED])),
+        dev_times=len(answered) / max(1, min(ANSWERED, len(answered))),
     )  # fmt: skip
     return [prediction.to_json() for prediction in found]
 
 
-def main(order: Path) -> int:
-    """Answer the order in the file; what goes wrong is the last line of stderr."""
+def main(scratch: Path) -> int:
+    """Do what the folder's order says; what goes wrong is the last line of stderr."""
     with suppress(OSError):  # if the memory does not suffice, this process is the one to go
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    asked = json.loads(order.read_text(encoding="utf-8"))
     try:
-        answer = _answer(asked)
+        write_json(scratch / ANSWER, _answer(scratch))
     except LuthierError as error:
         sys.stderr.write(" ".join(error.text().split()) + "\n")
         return 2
-    write_json(Path(asked["answer"]), answer)
     return 0
 
 

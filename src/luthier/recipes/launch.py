@@ -15,7 +15,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +110,7 @@ def _trained_together(job: Job, data: TrainingData, run: Run, *, number: int) ->
             from luthier.train.ranks import from_first
 
             return work(Path(from_first(str(folder))), run)
-        return _started(folder, run, number=number)
+        return replace(_started(folder, run, number=number), model=job.folder / "model")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -206,7 +206,7 @@ def _started(folder: Path, run: Run, *, number: int) -> Trained:
         raise RuntimeError(f"a training process has ended; {log} says:\n{last}")
     log.unlink()
     found = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
-    return Trained(**{**found, "model": Path(found["model"])})
+    return Trained(**found)
 
 
 def _pass_on(line: str, run: Run) -> None:

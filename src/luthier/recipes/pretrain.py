@@ -56,7 +56,8 @@ def main(
 ) -> int:  # fmt: skip
     """Text -> tokenizer and random network, or a model to go on from -> pre-trained model in RUN/model."""
     from luthier.models.load import load_model
-    from luthier.train.training import TrainingData
+    from luthier.train.loop import Place
+    from luthier.train.training import TrainingData, discard_checkpoints
 
     if recipe.train.method != "pretrain":
         raise ConfigError(
@@ -87,7 +88,7 @@ def main(
         facts = _facts(recipe, model, run, documents=len(documents), start=start)
         (trained.model / "README.md").write_text(_card(facts), encoding="utf-8")
         stage.finish([p for p in trained.model.rglob("*") if p.is_file()], facts=facts)
-        shutil.rmtree(stage.folder / "checkpoints", ignore_errors=True)
+        discard_checkpoints(Place(run=run, folder=stage.folder, key=stage.key))
         shutil.rmtree(blank)
     stages.stand(stage.folder / "model", recipe.run.dir)
     run.finish()

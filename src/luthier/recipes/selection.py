@@ -64,7 +64,7 @@ def selected(run: Run, config: SelectConfig, evaluate: EvaluateConfig, *, rows: 
 
 
 def main(recipe: TuneRecipe, *, say: Callable[[str], None]) -> dict[str, Any]:
-    """`luthier select`: curate, measure, rank; returns the table as JSON."""
+    """`luthier select`: curate, measure, rank, try the training of each; returns the table as JSON."""
     if recipe.select is None:
         raise ConfigError(
             "there is nothing to select from",
@@ -72,11 +72,39 @@ def main(recipe: TuneRecipe, *, say: Callable[[str], None]) -> dict[str, Any]:
                      fix='add [select] and candidates = ["DIR", "DIR"]')],
         )  # fmt: skip
     run = Run.open(recipe.run.dir, recipe, echo=say)
-    chosen = selected(run, recipe.select, recipe.evaluate, rows=stages.curated(run, recipe.data, recipe.curate))
+    rows = stages.curated(run, recipe.data, recipe.curate)
+    chosen = selected(run, recipe.select, recipe.evaluate, rows=rows)
     run.finish()
-    say(f"select | {chosen}")
     table: dict[str, Any] = json.loads((run.folder / "select" / "selection.json").read_text(encoding="utf-8"))
+    able = [row["candidate"] for row in table["candidates"] if not row["error"]]
+    table["training"] = _trainings(recipe, run, rows, candidates=able) if recipe.train.method != "pretrain" else {}
+    say(f"select | {chosen}")
     return table
+
+
+def _trainings(recipe: TuneRecipe, run: Run, rows: Path, *, candidates: list[str]) -> dict[str, Any]:
+    """Whether the training of each candidate fits and how long it takes, measured; kept for the run that follows."""
+    from luthier.recipes import fit
+
+    limits = fit.Machine.here(run.folder)
+    kept = {}
+    found: dict[str, Any] = {}
+    for candidate in candidates:
+        settings = recipe.model.model_copy(update={"base": candidate})
+        key = fit.key_of(recipe.train, settings, stages.curated_material(rows, recipe.train).inputs)
+        before = fit.kept(run.folder, key)
+        tried = fit.Tried([before]) if before else fit.predict(
+            recipe.train, settings, [rows], run_folder=run.folder, limits=limits
+        )  # fmt: skip
+        for prediction in tried.predictions:
+            kept[key], found[candidate] = prediction, prediction.to_json()
+            words = prediction.line(limits.memory_gib, limits.disk_free_gib)
+            run.say(f"select | training {candidate}: {words}{'' if limits.hold(prediction) else '; it does not fit'}")
+        if tried.failure:
+            found[candidate] = {"failure": tried.failure}
+            run.say(f"select | training {candidate}: {tried.failure}. Fix: {tried.fix}")
+    fit.keep(run.folder, kept)
+    return found
 
 
 def _digest_or_error(path: Path) -> str:

@@ -92,8 +92,13 @@ def tuned(
     if is_reused(stage):
         shutil.rmtree(stage.folder / "checkpoints", ignore_errors=True)
         return stage.folder / "model"
+    from luthier.recipes import fit  # it reads material by what is here
+    from luthier.train.loop import Place
+    from luthier.train.training import discard_checkpoints
+
     job = launch.Job(start=start, model=model, train=config, run=run.folder, folder=stage.folder, key=stage.key,
                      kind=name)  # fmt: skip
+    compare = fit.watch(run, config, model, material.inputs, stage=stage)
     data = material.read()
     trained = launch.trained(
         job, data, run, grade_all=rewards(config.grpo.grader), grade_dev=_dev_grade(config, data)
@@ -103,8 +108,8 @@ def tuned(
         f"{trained.last_loss:.4f} | {trained.model}"
     )
     stage.finish([p for p in (stage.folder / "model").rglob("*") if p.is_file()] + [stage.folder / "trained.json"],
-                 base_licence=licence_of(start) or licence_of(base_of(start)))  # fmt: skip
-    shutil.rmtree(stage.folder / "checkpoints", ignore_errors=True)
+                 base_licence=licence_of(start) or licence_of(base_of(start)), **compare(trained))  # fmt: skip
+    discard_checkpoints(Place(run=run, folder=stage.folder, key=stage.key))
     return stage.folder / "model"
 
 

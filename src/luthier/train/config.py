@@ -181,7 +181,7 @@ class TrainConfig(Config):
     def _is_read(self) -> TrainConfig:
         faults = [*_of_other_methods(self), *_of_other_choices(self), *_of_measurements(self)]
         if faults:
-            raise ValueError(". ".join(faults))
+            raise ValueError("\n".join(faults))
         return self
 
 
@@ -230,7 +230,7 @@ def _of_other_choices(config: TrainConfig) -> Iterator[str]:
         for key in _given("lora", config.lora):
             yield f'{key} is not read with adapter = "none"; set adapter = "lora", or leave it out'
     elif config.freeze:
-        yield f'freeze is not read with adapter = "{config.adapter}", beside which nothing trains; leave it out'
+        yield f'freeze is not read with adapter = "{config.adapter}", which freezes the base in any case; leave it out'
     if config.optim.name == "adafactor":
         for key in ("optim.beta1", "optim.beta2"):
             if _differs(config, key):

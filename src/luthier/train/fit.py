@@ -104,6 +104,8 @@ class Prediction:
     """Memory of the device where it has its own."""
     notes: tuple[str, ...] = ()
     """What was not measured at full size."""
+    num_processes: int = 1
+    """Processes that will share the run; one alone was measured."""
 
     @property
     def total_seconds(self) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from luthier.errors import DataError, Problem
@@ -23,7 +24,7 @@ from luthier.train.sft import mean_nll, sft
 from luthier.train.training import TrainingData, router_weight
 
 MOST_READ = 4000
-"""Rows that are rendered; of more, so many evenly spread stand for all."""
+"""Rows that are rendered; of more, so many drawn at random stand for all."""
 MOST_COUNTED = 300
 """Steps whose micro-batches are counted; of more, so many evenly spread stand for all, and the extreme ones."""
 MOST_POSITIONS = 4_000_000
@@ -192,9 +193,10 @@ class _Reader:
     def _some(self, rows: Sequence[Any]) -> Sequence[Any]:
         if len(rows) <= MOST_READ:
             return rows
-        self.notes.append(f"{MOST_READ:,} of {len(rows):,} rows were read, evenly spread; they stand for all")
+        self.notes.append(f"{MOST_READ:,} of {len(rows):,} rows were read, drawn at random; they stand for all")
         self.share = max(self.share, len(rows) / MOST_READ)
-        return [rows[i * len(rows) // MOST_READ] for i in range(MOST_READ)]
+        drawn = np.random.Generator(np.random.PCG64(0)).choice(len(rows), MOST_READ, replace=False)
+        return [rows[i] for i in sorted(drawn.tolist())]
 
     @staticmethod
     def _all(units: list[Unit], *, of: int, number: int) -> list[Unit]:

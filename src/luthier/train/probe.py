@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from luthier.errors import LuthierError, Problem
 from luthier.models.load import Model
 from luthier.models.lora_forward import fast_lora
 from luthier.train import checkpoints
@@ -36,7 +37,8 @@ from luthier.train.loop import CHECKPOINTS_A_RUN, Place
 from luthier.train.machine import checkpointed_layers, compiled_layers, keep_freed_memory
 from luthier.train.optimisers import make_optimiser, state_tensors
 from luthier.train.planned import Planned, Units, planned, shrunk
-from luthier.train.training import TrainingData, _offloading, _prepared, _way
+from luthier.train.ranks import number_of
+from luthier.train.training import TrainingData, offloading, prepared, way_through
 
 NO_CHANGE = 1e-12
 """Learning rate of the probe: its steps cost what real ones do and move nothing."""
@@ -44,6 +46,10 @@ SHARES = (1 / 16, 1 / 4, 1.0)
 """Shares of the largest micro-batch, tried in this order, so that what does not fit is known before it is tried."""
 QUANTILES = (0.5, 0.1, 0.9, 0.3, 0.7)
 """Typical steps of the run, by their size."""
+STATE_BYTES = {"adamw": 8, "adamw_8bit": 2, "adafactor": 0}
+"""Bytes of the optimiser's state for each parameter that trains, about."""
+MOST_ROUNDS = 12
+"""Times that each typical step is done at most."""
 MOST_WRITTEN = 256 << 20
 """Bytes of a checkpoint that are written to time the disk."""
 
@@ -89,8 +95,8 @@ def probe(
     """
     started = time.perf_counter()
     keep_freed_memory()
-    model = _prepared(model, config, place)
-    how = _way(model.network, config, place)
+    model = prepared(model, config, place)
+    how = way_through(model.network, config, place, min(config.max_length, model.max_length))
     ready = loaded_in + time.perf_counter() - started
     plans = [planned(model, data, config, how=how, grade_all=grade_all) for data in runs]
     bench = _Bench(model, plans[0], config, budget)
@@ -127,7 +133,7 @@ class _Bench:
         self.average = Average.start(self.named, config.optim.ema_decay) if config.optim.ema_decay else None
         self.groups: list[Units] = []
         self.owners: dict[int, Work] = {}
-        work = _offloading(
+        work = offloading(
             Work(num_steps=1 << 40, prepare=self._prepare, loss=self._loss, has_dropout=plan.has_dropout,
                  mode=lambda: plan.how.mode(model.network)), config, model.device,
         )  # fmt: skip
@@ -179,6 +185,7 @@ class _Bench:
     def grow(self, units: Units) -> None:
         """Up to the largest micro-batch, as far as memory and time allow."""
         plan, device = self.plan, self.model.device
+        self._need_room(own_peak_gib(device))
         full = plan.size(units)
         beside = [shrunk(units, SHARES[0])] if plan.has_many_pieces else []  # gradients are there already
         self.step("first", [shrunk(units, SHARES[0])])
@@ -200,28 +207,42 @@ class _Bench:
                 self.step(f"{share} of the largest", [*beside, some])
             self.points.append((now, own_peak_gib(device)))
 
+    def _need_room(self, held_gib: float) -> None:
+        """LuthierError where gradients and the optimiser's state alone are more than there is."""
+        state = STATE_BYTES[self.config.optim.name]
+        needed = held_gib + sum(p.numel() * (p.element_size() + state) for _, p in self.named) / GIB
+        if needed > self.budget.memory_gib:
+            raise LuthierError(
+                "the training does not fit into memory",
+                [Problem(where="train", found=f"{needed:,.1f} GiB for weights, gradients and optimiser alone",
+                         expected=f"at most {self.budget.memory_gib:,.1f} GiB",
+                         fix='set train.adapter = "lora", train.optim.name = "adafactor" or model.dtype = "bfloat16"')],
+            )  # fmt: skip
+
     def sample(self) -> None:
-        """Typical steps of the run, each as much of it as the time allows, again and again until the time is used."""
+        """Typical steps of the run, each as much of it as there is room and time for, until the time is used."""
         ordered = sorted(self.plan.sampled, key=lambda units: sum(map(self.plan.unit_size, units)))
         typical = [ordered[int(q * (len(ordered) - 1))] for q in QUANTILES[: len(ordered)]]
         smallest = min(typical[0], key=self.plan.unit_size)
-        wanted: list[tuple[str, list[Units]]] = [("smallest", [[smallest]])]
+        left = (self.budget.seconds - self.spent) / (2 * len(typical))
+        wanted = [("smallest", self._within([[smallest]]))]
         for n, units in enumerate(typical):
-            groups: list[Units] = [piece.units for piece in self.plan.pieces(units)]
-            left = (self.budget.seconds - self.spent) / (2 * len(typical))
+            groups: list[Units] = self._within([piece.units for piece in self.plan.pieces(units)])
             fits = max(1, sum(1 for n in range(len(groups)) if self._expected_of(groups[: n + 1]) <= left))
-            if fits < len(groups) and not any("a step is" in note for note in self.notes):
-                self.notes.append(f"a step is {len(groups)} micro-batches: {fits} of them were timed")
-            whole = [units] if fits == len(groups) else groups[:fits]
-            if self._expected_of(whole) > 4 * left:  # one micro-batch is too long already
-                whole = [shrunk(whole[0], SHARES[1])]
-            wanted.append((f"typical {n}", whole))
+            if fits < len(groups):
+                self.notes.append(f"a step is some {len(groups)} micro-batches, not all of which were timed")
+            wanted.append((f"typical {n}", groups[:fits]))
         rounds = 0
-        while rounds < 1 or (self.spent < self.budget.seconds and rounds < 12):
+        while rounds < 1 or (self.spent < self.budget.seconds and rounds < MOST_ROUNDS):
             for name, groups in wanted:
                 if rounds == 0 or self.spent < self.budget.seconds:
                     self.step(name, groups)
             rounds += 1
+
+    def _within(self, groups: Sequence[Units]) -> list[Units]:
+        """The groups, each cut to the largest size that was tried."""
+        most = self.points[-1][0]
+        return [shrunk(units, most / max(self.plan.size(units), 1)) for units in groups]
 
     def equations(self) -> list[Timed]:
         """Each kind of step with the median of its times."""
@@ -312,6 +333,8 @@ def _prediction(
     measurements = num_measurements(plan.num_steps, eval_every=config.eval_every)
     best = 2 if config.keep_best else 0  # the best, and the one that the last checkpoint refers to
     kept = min(config.keep_checkpoints + 1, writes)  # the newest is whole before the oldest goes
+    processes, _ = number_of(config)
+    alone = () if processes == 1 else (f"{processes} processes will share the run; one alone was measured",)
     tokens = plan.tokens
     if tokens is None:  # answers are drawn: as many as in the steps that were done
         drawn, seconds = (sum(column) for column in zip(*bench.tokens, strict=True))
@@ -331,7 +354,8 @@ def _prediction(
         peak_memory_gib=max(memory_at(bench.points, plan.largest.load.positions), own_peak_gib(device)),
         disk_gib=(kept * disk.checkpoint_bytes + best * disk.weight_bytes + disk.model_bytes) / GIB,
         device_memory_gib=_device_memory_gib(device),
-        notes=(*plan.notes, *bench.notes),
+        notes=tuple(dict.fromkeys((*plan.notes, *bench.notes, *alone))),
+        num_processes=processes,
     )
 
 

@@ -108,6 +108,8 @@ def shard(network: Any) -> None:
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)  # the default divides by a kind of sum that only NCCL has
     _HELD[network] = Held(network)
+    # Until the first pass, as after any: peft adds up rows of new tokens whenever it is asked for them.
+    network.unshard()
 
 
 def fold(network: Any) -> None:

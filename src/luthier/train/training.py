@@ -89,17 +89,17 @@ def train(
     ranks.refuse_what_needs_one(config)
     place.folder.mkdir(parents=True, exist_ok=True)
     keep_freed_memory()
-    model = _prepared(model, config, place)
+    model = prepared(model, config, place)
     shard(model.network)
     _refuse_unread(model, config)
     max_length = min(config.max_length, model.max_length)
     if max_length < config.max_length:
         place.run.say(f"{place.kind} | max_length {config.max_length} cut to the model's {max_length} positions")
-    how = _way(model.network, config, place)
+    how = way_through(model.network, config, place, max_length)
     task = _task(model, data, config, place, max_length, how, grade_all)
     place.run.say(f"{place.kind} | rows: " + " | ".join(f"{name} {n:,}" for name, n in task.ledger.items() if n))
     measure = _measure(model, task.dev_rows, config, place, how, grade_dev)
-    work = _offloading(task.work, config, model.device)
+    work = offloading(task.work, config, model.device)
     with ExitStack() as stack:
         stack.enter_context(fast_lora(model.network))
         if config.compile:
@@ -125,7 +125,7 @@ def train(
     return trained
 
 
-def _prepared(model: Model, config: TrainConfig, place: Place) -> Model:
+def prepared(model: Model, config: TrainConfig, place: Place) -> Model:
     """The model with what the method trains: everything but what is frozen, or a new adapter drawn from the seed."""
     torch.manual_seed(config.seed)
     is_adapter = (model.folder / "adapter_config.json").is_file()
@@ -175,7 +175,7 @@ def _refuse_unread(model: Model, config: TrainConfig) -> None:
         raise ConfigError("options would be read by nothing", problems)
 
 
-def _way(network: Any, config: TrainConfig, place: Place) -> Pass:
+def way_through(network: Any, config: TrainConfig, place: Place, max_length: int) -> Pass:
     """How the rows pass through this network, proven on it."""
     if config.router_weight is not None and not has_experts(network):
         raise ConfigError(
@@ -184,8 +184,9 @@ def _way(network: Any, config: TrainConfig, place: Place) -> Pass:
                      expected="a mixture of experts", fix="leave the key out")],
         )  # fmt: skip
     how, reason = settle(
-        network, packing=config.packing, with_router=router_weight(network, config) > 0, autocast=config.autocast
-    )
+        network, packing=config.packing, with_router=router_weight(network, config) > 0, autocast=config.autocast,
+        longest=max_length,
+    )  # fmt: skip
     place.run.say(
         f"{place.kind} | rows packed, each sees itself alone (tried on this model)" if how.is_packed
         else f"{place.kind} | rows padded{f': {reason}' if reason else ''}"
@@ -193,7 +194,7 @@ def _way(network: Any, config: TrainConfig, place: Place) -> Pass:
     return how
 
 
-def _offloading(work: Work, config: TrainConfig, device: torch.device) -> Work:
+def offloading(work: Work, config: TrainConfig, device: torch.device) -> Work:
     """The work with its activations kept in the main memory until the backward pass needs them."""
     if not config.offload_activations:
         return work

@@ -105,7 +105,9 @@ def test_a_network_that_cannot_keep_rows_apart_is_refused_and_right_when_padded(
     rows = rows_of(31, 4, 12)
     network.eval()
     expected = torch.cat([alone(network, row) for row in rows])
-    wanted = torch.autograd.grad(expected.sum(), [p for p in network.parameters() if p.requires_grad], allow_unused=True)
+    wanted = torch.autograd.grad(
+        expected.sum(), [p for p in network.parameters() if p.requires_grad], allow_unused=True
+    )
     for padding in (0, 3):
         found = passed(network, rows, how, padding=padding).logprobs(torch.cat([row[1:] for row in rows]))
         assert torch.allclose(found, expected, atol=1e-4)

@@ -367,6 +367,20 @@ def test_a_template_without_a_stop_token_is_an_error():
         renderer_of("gpt2", template).render(conversation("a", "b"))
 
 
+LOSES_PROMPT = "{% for m in messages if m.role == 'assistant' %}{{ m.content + eos_token }}{% endfor %}"
+LOSES_ANSWER = "{% for m in messages %}{{ m.content if m.role == 'user' else eos_token }}{% endfor %}"
+
+
+@pytest.mark.parametrize(("template", "found"), [(LOSES_PROMPT, "every token trains"), (LOSES_ANSWER, "no token trains")])
+def test_a_template_that_loses_the_prompt_or_the_answer_is_an_error_before_training(template, found):
+    """PITFALL 7: all weights or none would train without a complaint; a lone answer or an empty one is no such thing."""
+    renderer = renderer_of("gpt2", template)
+    for render in (renderer.render, lambda turns: renderer.render_answer(turns[:1], turns[1].content)):
+        with pytest.raises(ModelError, match=found):
+            render(conversation("a question", "an answer"))
+        assert render(conversation("", "")) is not None
+
+
 def test_no_plain_template_without_an_end_token():
     tokenizer = tiny_tokenizer("gpt2")
     tokenizer.eos_token = None
