@@ -66,6 +66,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--precision", nargs="+", choices=("float32", "bf16"), help="float32 and bf16; bf16 for 600m")
     parser.add_argument("--measure", choices=("speed", "memory"), default="speed")
     parser.add_argument("--tune-oracle", action="store_true", help="try settings of TRL and keep the fastest")
+    parser.add_argument("--among", nargs="+", default=[""], help="with --tune-oracle: only settings with these words")
     parser.add_argument("--steps", type=int, help="steps of each run; the first two are warm-up")
     parser.add_argument("--rounds", type=int, help="runs of each contender")
     parser.add_argument("--batch-rows", type=int, help="rows a step")
@@ -165,7 +166,8 @@ def tune(asked: argparse.Namespace, work: Work, folder: Path) -> None:
     tuned: dict[str, Any] = {}
     for precision in asked.precision:
         tried = []
-        for index, attempt in enumerate(attempts_of(asked, work, precision)):
+        chosen = [a for a in attempts_of(asked, work, precision) if any(word in a.name for word in asked.among)]
+        for index, attempt in enumerate(chosen):
             found = run(attempt, work, folder / f"{precision}-{index}", shape=asked.shape)
             print(told(found), flush=True)
             numbers = {"error": found["error"]} if "error" in found else {**results.speeds(found),
@@ -203,6 +205,10 @@ def contenders(asked: argparse.Namespace, work: Work) -> tuple[list[Attempt], di
         known = {attempt.name: attempt for attempt in attempts_of(asked, work, precision)}
         best = known[tuned[precision]["best"]]
         found += [luthier(precision, shape=asked.shape), best]
+        if best.options.get("whole_logits"):  # that is our change of TRL's loss: its own fastest setting runs too
+            own = [entry for entry in tuned[precision]["tried"]
+                   if "error" not in entry and not entry["options"].get("whole_logits") and entry["keeps_rows"]]
+            found.append(known[max(own, key=lambda entry: entry["steady"])["name"]])
         if not best.keeps_rows:  # its losses are of other rows; the padded run's can be compared
             found.append(known[f"trl {precision}: padded, whole step"])
     return [*found, trl_defaults(asked.batch_rows)], {p: tuned[p] for p in asked.precision}
@@ -220,12 +226,14 @@ def measure(asked: argparse.Namespace, work: Work, folder: Path) -> dict[str, An
                 raise SystemExit((folder / f"round-{number}-{index}" / "said.txt").read_text()[-3_000:])
             runs[attempt.name].append(found)
     ours = {a.precision: runs[a.name] for a in reversed(entered) if a.tool == "luthier"}
-    theirs = [a for a in entered if a.tool == "trl" and a.precision in ours]
+    as_it_comes = next(iter(ours.values()), [])
+    rivals = [a for a in entered if a.tool == "trl"]
+    theirs = [a for a in rivals if a.precision in ours]
     return {
         "work": work.title, "rows_a_step": asked.batch_rows, "steps": asked.steps, "warm_up_steps": results.WARM_UP,
         "tokens_a_step": work.tokens_a_step, "trained_tokens": sum(work.trained), "learning_rate": work.job["lr"],
         "summary": {name: results.summary(found) for name, found in runs.items()},
-        "ratios": {a.name: results.ratios(ours[a.precision], runs[a.name]) for a in theirs}
+        "ratios": {a.name: results.ratios(ours.get(a.precision, as_it_comes), runs[a.name]) for a in rivals}
         if asked.steps > results.WARM_UP else {},
         "agreement": {a.name: results.agreement(ours[a.precision][0], runs[a.name][0], precision=a.precision)
                       for a in theirs if a.keeps_rows},

@@ -76,6 +76,8 @@ def memory_attempts(rows_a_step: int) -> list[Attempt]:
         Attempt(name="luthier float32", tool="luthier", precision="float32"),
         Attempt(name="luthier float32, checkpointed", tool="luthier", precision="float32",
                 options={"checkpoint_activations": True}),
+        Attempt(name="luthier float32, checkpointed, 512 tokens at once", tool="luthier", precision="float32",
+                options={"checkpoint_activations": True, "micro_batch_tokens": 512}),
         Attempt(name="trl defaults", tool="trl", precision="bf16"),
         Attempt(name="trl float32, checkpointed", tool="trl", precision="float32", options={"config": off}),
         Attempt(name="trl float32", tool="trl", precision="float32",

@@ -257,7 +257,7 @@ class TinyRun:
     def events(self, kind: str = "train") -> list[dict[str, Any]]:
         """The events of metrics.jsonl without their timings."""
         rows = [json.loads(line) for line in (self.place.run.folder / "metrics.jsonl").read_text().splitlines()]
-        return [{k: v for k, v in row.items() if k != "train/tokens_per_s"} for row in rows if row["kind"] == kind]
+        return [{k: v for k, v in row.items() if k not in ("train/tokens_per_s", "train/memory_gib")} for row in rows if row["kind"] == kind]
 
     def column(self, name: str) -> list[Any]:
         """One metric over the steps."""

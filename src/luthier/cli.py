@@ -233,7 +233,7 @@ def check(recipe: Recipe, overrides: Overrides = None, as_json: AsJson = False) 
     """Preflight: proofs on this data, this template and this machine; status 1 if one fails."""
     from luthier.recipes import check as recipe_check
 
-    proofs = recipe_check.main(_as_tune(_load(recipe, overrides)), say=_says(as_json))
+    proofs = recipe_check.main(_load(recipe, overrides), say=_says(as_json))
     if as_json:
         _print_json(recipe_check.to_json(proofs))
     else:

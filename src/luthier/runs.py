@@ -21,7 +21,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -37,6 +38,10 @@ LIBRARIES = (
 )  # fmt: skip
 """The libraries whose versions a manifest states and a stage's key covers."""
 
+PASSWORD = re.compile(r"(\w+://[^:/@\s\"]*):[^\s\"]*@")
+"""A store's address may hold a password, with or without a name before it; one with an @ is covered to its end."""
+OPTION = re.compile(r"([?&;][\w-]*(?:password|passwd|pwd|secret|token|key)=)[^&;\s\"]+", re.IGNORECASE)
+"""The same among the options of an address."""
 IGNORED_OUTPUTS = {"stage.json", "log.txt"}
 _LOCKS: dict[Path, int] = {}
 """File descriptors of the locks that this process holds, by run folder: a lock goes when its process ends."""
@@ -112,11 +117,11 @@ def now() -> str:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON whole or not at all."""
+    """Write JSON whole or not at all, passwords of addresses masked: for facts about a run, not for what trains."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".partial")
     text = json.dumps(data, indent=2, ensure_ascii=False, default=str)
-    text = re.sub(r"(\w+://[^:/@\s\"]+):[^@\s\"]+@", r"\1:***@", text)  # a store's address may hold a password
+    text = OPTION.sub(r"\1***", PASSWORD.sub(r"\1:***@", text))
     temporary.write_text(text + "\n", encoding="utf-8")
     os.replace(temporary, path)
 
@@ -315,6 +320,18 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return data
+
+
+@contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Inside, nobody else writes the run; ConfigError where somebody does."""
+    was_held = folder.resolve() in _LOCKS
+    _hold(folder)
+    try:
+        yield
+    finally:
+        if not was_held:
+            _release(folder)
 
 
 def _hold(folder: Path) -> None:

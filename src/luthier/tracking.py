@@ -34,8 +34,10 @@ CLOSE_S = 20.0
 """How long the end of a run waits for what is still to be sent."""
 SECRET = re.compile(r"(^|_)(password|passwd|secret|token|api_key|key|credentials)$")
 """Keys of a config whose values stay here, whatever they hold."""
-PASSWORD = re.compile(r"(\w+://[^:/@\s\"]+):[^@\s\"]+@")
-"""A password within an address."""
+PASSWORD = re.compile(r"(\w+://[^:/@\s\"]*):[^\s\"]*@")
+"""A password within an address, with or without a name before it; one that holds an @ is covered to its end."""
+QUERY = re.compile(r"([?&;][\w-]*(?:password|passwd|pwd|secret|token|key)=)[^&;\s\"]+", re.IGNORECASE)
+"""The same among the options of an address."""
 
 
 class Measured(NamedTuple):
@@ -179,7 +181,7 @@ def sendable(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _bare(text: str) -> str:
-    return PASSWORD.sub(r"\1:***@", text)
+    return QUERY.sub(r"\1***", PASSWORD.sub(r"\1:***@", text))
 
 
 def _package(name: str) -> Any:
@@ -275,9 +277,10 @@ class _Mlflow:
     def __init__(self, package: Any, run_folder: Path, config: Mapping[str, Any]) -> None:
         self._package = package
         logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table that it makes
-        address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(run_folder / 'mlflow.db').resolve()}"
-        self._client = package.MlflowClient(tracking_uri=address)
-        self._id = _run_id(run_folder, f"mlflow {_bare(address)}", lambda: self._new(run_folder))
+        given = os.environ.get("MLFLOW_TRACKING_URI")
+        own = f"sqlite:///{(run_folder / 'mlflow.db').resolve()}"  # it moves with the run, and so does its id
+        self._client = package.MlflowClient(tracking_uri=given or own)
+        self._id = _run_id(run_folder, f"mlflow {_bare(given or 'mlflow.db')}", lambda: self._new(run_folder))
         # Parameters of a run are written once: a continued run with another config keeps those it began with.
         known = self._client.get_run(self._id).data.params
         new = [(k, json.dumps(v) if not isinstance(v, str) else v) for k, v in config.items() if k not in known]
@@ -300,7 +303,7 @@ class _Mlflow:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
         found = self._client.get_experiment_by_name(name)
         experiment = found.experiment_id if found else self._client.create_experiment(name)
-        return str(self._client.create_run(experiment, run_name=run_folder.name).info.run_id)
+        return str(self._client.create_run(experiment, run_name=run_folder.resolve().name).info.run_id)
 
 
 class _Wandb:
@@ -313,7 +316,7 @@ class _Wandb:
             disable_job_creation=True, x_disable_meta=True, x_disable_stats=True, x_disable_machine_info=True,
         )  # fmt: skip
         self._run = package.init(
-            project=os.environ.get("WANDB_PROJECT", PROJECT), id=run_id, name=run_folder.name, resume="allow",
+            project=os.environ.get("WANDB_PROJECT", PROJECT), id=run_id, name=run_folder.resolve().name, resume="allow",
             dir=str(run_folder), config=dict(config), settings=settings,
         )  # fmt: skip
         self._stages: set[str] = set()

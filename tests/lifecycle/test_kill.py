@@ -66,7 +66,7 @@ class Finished:
 
     def events(self) -> list[dict]:
         rows = [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
-        return [{k: v for k, v in row.items() if k != "train/tokens_per_s"} for row in rows]
+        return [{k: v for k, v in row.items() if k not in ("train/tokens_per_s", "train/memory_gib")} for row in rows]
 
 
 @pytest.fixture(scope="module")

@@ -93,7 +93,7 @@ def test_a_recipe_goes_from_messy_rows_to_a_verdict_and_a_report(recipe, tmp_pat
     assert [e["step"] for e in events if e["kind"] == "prefer"] == [1, 2]
     losses = [e["train/loss"] for e in events if e["kind"] == "train"]
     assert losses[-1] < losses[0]
-    keys = {"step", "train/loss", "train/tokens", "train/trained_tokens", "train/tokens_per_s", "train/lr",
+    keys = {"step", "train/loss", "train/tokens", "train/trained_tokens", "train/tokens_per_s", "train/memory_gib", "train/lr",
             "train/grad_norm"}  # fmt: skip
     assert keys <= events[0].keys()
     page = (run / "report.html").read_text(encoding="utf-8")
@@ -143,16 +143,22 @@ def test_an_option_of_the_evaluation_leaves_the_training_as_it_was(recipe, monke
     assert "train | reused" in said and "evaluate-tuned | done again, since this changed: options.evaluate" in said
 
 
-def test_check_proves_the_recipe_and_says_what_was_measured(recipe, monkeypatch, capsys) -> None:
+def test_check_proves_the_recipe_and_the_run_says_how_far_off_its_prediction_was(
+    recipe, tmp_path, monkeypatch, capsys
+) -> None:
     assert luthier(monkeypatch, "check", str(recipe), "--json") == 0
     proofs = json.loads(capsys.readouterr().out)
-    assert len(proofs) == 9 and all(proof["passed"] and proof["number"] for proof in proofs)
+    assert len(proofs) == 27 and all(proof["passed"] and proof["number"] for proof in proofs)
+    assert luthier(monkeypatch, "train", str(recipe)) == 0
+    assert "fit | predicted " in (said := capsys.readouterr().out) and "; took " in said
+    facts = json.loads((tmp_path / "run" / "train" / "stage.json").read_text())["fit"]
+    assert facts["predicted_seconds"] > 0 and facts["memory_gib"] > 0
 
 
 def test_check_fails_with_status_1_when_a_proof_fails(recipe, monkeypatch, capsys) -> None:
     status = luthier(monkeypatch, "check", str(recipe), "train.max_length=23", "train.overlong=cut_answer")
     assert status == 1
-    assert "FAIL  no answer loses its end" in capsys.readouterr().out
+    assert "FAIL  train: no answer loses its end" in capsys.readouterr().out
 
 
 def test_candidates_are_measured_and_the_winner_is_tuned(recipe, tmp_path, tiny_folder, monkeypatch, capsys) -> None:
@@ -164,6 +170,7 @@ def test_candidates_are_measured_and_the_winner_is_tuned(recipe, tmp_path, tiny_
     assert [bool(row["error"]) for row in table["candidates"]] == [False, False, True]
     assert table["winner"] == table["candidates"][0]["candidate"] and table["sentence"]
     assert all(row["tokens_per_s"] and row["licence"] is None for row in table["candidates"][:2])
+    assert [table["training"][row["candidate"]]["num_steps"] for row in table["candidates"][:2]] == [12, 12]
 
 
 def test_train_alone_keeps_every_usable_row(recipe, tmp_path, monkeypatch) -> None:

@@ -133,6 +133,8 @@ def test_no_secret_and_no_password_is_sent():
     shown = sendable(config)
     assert shown["train.optim.lr"] == 0.1 and shown["judge.key_env"] == "JUDGE_KEY" and shown["new_tokens"] == ["<a>"]
     assert shown["improve.store"] == "postgresql://me:***@host/traces"
+    for address in ("redis://:hunter2@host/0", "postgresql://me:hun@ter2@host/t", "postgresql://h/t?password=hunter2&a=1"):
+        assert "ter2" not in json.dumps(sendable({"store": address}))
     assert "sk-1" not in json.dumps(shown) and "hunter2" not in json.dumps(shown) and shown["judge.token"] == "***"
 
 

@@ -84,6 +84,10 @@ def packed_attention(
         raise NotIsolated("the model's attention is not causal")
     # What the call says wins: some models keep a window on every layer and pass None from those that see everything.
     window = asked["sliding_window"] if "sliding_window" in asked else getattr(module, "sliding_window", None)
+    if torch.is_autocast_enabled(query.device.type):
+        # As torch's own attention does. Rotary embeddings leave query and key in float32, which no kernel below takes.
+        half = torch.get_autocast_dtype(query.device.type)
+        query, key, value = (t.to(half) if t.dtype is torch.float32 else t for t in (query, key, value))
     if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) and not dropout:
         return _by_kernel(query, key, value, packed_rows, scaling=scaling, window=window), None
     return _by_length(query, key, value, packed_rows.lengths, dropout=dropout, scaling=scaling, window=window), None

@@ -295,7 +295,7 @@ def written_whole(to: Path, *, num_bytes: int) -> Iterator[Partial]:
     try:
         yield Partial(folder=folder, to=to)
     except (OSError, SafetensorError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).partition("\n")[0]
         raise _not_written(to, f"a write that failed ({reason})", num_bytes) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)

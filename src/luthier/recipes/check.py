@@ -123,6 +123,8 @@ def _tuning(recipe: TuneRecipe, scratch: Path, say: Callable[[str], None]) -> tu
     found = read_examples(list(recipe.data.files), columns=recipe.curate.columns)
     say(f"check | {len(found.examples):,} examples, {len(found.preferences):,} preferences, "
         f"{len(found.problems):,} rows that cannot be used")  # fmt: skip
+    if recipe.select is not None:
+        say("check | model.base is checked; `luthier select` tries the training of each candidate")
     alone, curated = scratch / "rows", scratch / "curated"
     write_records(alone / "train.jsonl", found.examples)
     write_records(alone / "preferences.jsonl", found.preferences)
@@ -193,7 +195,7 @@ def _proofs(subject: Subject, scratch: Path, say: Callable[[str], None]) -> list
     if not chosen:
         return proofs
     place = Place(run=Run(folder=scratch, echo=say), folder=scratch, key="", kind="check")
-    calm = config.model_copy(update={"checkpoint_activations": False})
+    calm = config.model_copy(update={"checkpoint_activations": False, "autocast": False})
     model = prepared(model, calm, place)
     how = way_through(model.network, calm, place, min(config.max_length, model.max_length))
     return proofs + proving.of_the_passes(model, chosen, config, how)

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from luthier.runs import sha256
+
 LOCK = "run.lock"
 """Held (POSIX, so by the process) by the process that writes the run, as long as it lives."""
 QUIET_S = 600.0
@@ -77,14 +79,12 @@ def size_on_disk(folder: Path) -> int:
 def _found(run: Path) -> list[Removal]:
     found = [(path, "left half-written") for path in _partials(run)]
     for stage in _stages(run):
-        record = _json(stage / "stage.json")
-        if not _is_whole(stage, record):
-            continue
-        checkpoints = stage / "checkpoints"
-        if checkpoints.is_dir() and not checkpoints.is_symlink() and _are_of(checkpoints, record["key"]):
-            found.append((checkpoints, f"{stage.name} is finished"))
-        found += [(path, f"{stage.name} is finished") for path in sorted(stage.glob("untrained-*"))
-                  if path.is_dir() and not path.is_symlink()]  # fmt: skip
+        record, checkpoints = _json(stage / "stage.json"), stage / "checkpoints"
+        spent = [checkpoints] if _are_of(checkpoints, str(record.get("key"))) else []
+        spent = [path for path in (*spent, *sorted(stage.glob("untrained-*")))
+                 if path.is_dir() and not path.is_symlink()]  # fmt: skip
+        if spent and _is_whole(stage, record):
+            found += [(path, f"{stage.name} is finished") for path in spent]
     paths = {path for path, _ in found}
     tops = {path: why for path, why in sorted(found) if not paths & set(path.parents)}
     freed = _freed(list(tops))
@@ -118,9 +118,12 @@ def _own(run: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
 
 
 def _is_whole(stage: Path, record: dict[str, Any]) -> bool:
-    """Whether the stage was finished and everything that it wrote is still there."""
-    outputs = record.get("outputs")
-    return bool(record.get("key")) and bool(outputs) and all((stage / name).is_file() for name in outputs or ())
+    """Whether the stage was finished and all that it wrote is there, byte for byte: else it is done again."""
+    outputs = record.get("outputs") or {}
+    is_there = all((stage / name).is_file() for name in outputs)
+    return bool(record.get("key")) and bool(outputs) and is_there and all(
+        sha256(stage / name) == digest for name, digest in outputs.items()
+    )  # fmt: skip
 
 
 def _are_of(checkpoints: Path, key: str) -> bool:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from luthier.models.load import Model
 
 DTYPES = ("float32", "bfloat16", "float16")
+OF_MERGED = {"base_model_relation": '"finetune"', "library_name": '"transformers"'}
+"""Front matter of the card of a folder into which an adapter was merged."""
+OF_ADAPTER = "- An adapter: it works only on the base named above."
+"""A line of an adapter's card that merging makes untrue."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,8 +115,28 @@ def _write_folder(export: Export, model: Model, probes: Probes, folder: Path) ->
     from luthier.models.export import check_tokens, reload_folder, write_folder
 
     write_folder(model, folder, dtype=export.dtype)
+    if (model.folder / "README.md").is_file():
+        _mend_card(folder / "README.md", export)
     export.checks.append(check_tokens(folder, model, probes))
     return folder, reload_folder(folder)
+
+
+def _mend_card(path: Path, export: Export) -> None:
+    """Let the card that was copied say what was changed since: its digests and numbers are of the model before."""
+    changes = ["the adapter merged into its base"] if "merged" in export.drifts else []
+    changes += [f"weights rounded to {export.dtype}"] if "rounded" in export.drifts else []
+    if not changes:
+        return
+    lines = path.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+    end = lines.index("---", 1) if lines[0] == "---" and "---" in lines[1:] else -1
+    if "merged" in export.drifts:
+        for number in range(1, end):
+            key = lines[number].partition(":")[0]
+            lines[number] = f"{key}: {OF_MERGED[key]}" if key in OF_MERGED else lines[number]
+        lines = [line for line in lines if line != OF_ADAPTER]
+    head, rest = lines[: end + 1], "\n".join(lines[end + 1 :]).lstrip("\n")
+    said = f"Exported by Luthier: {' and '.join(changes)}. Digests and numbers on this page are of the model before."
+    path.write_text("\n".join([*head, "", said, "", rest]), encoding="utf-8", errors="surrogateescape", newline="\n")
 
 
 def _write_gguf(export: Export, model: Model, probes: Probes, folder: Path) -> tuple[Path, Any]:

@@ -163,7 +163,9 @@ def _under_torchrun() -> bool:
 def _write(folder: Path, job: Job, data: TrainingData) -> None:
     for name in RECORDS:
         write_records(folder / f"{name}.jsonl", getattr(data, name))
-    write_json(folder / "texts.json", {name: list(getattr(data, name)) for name in TEXTS})
+    # Not by write_json, which masks what looks like a password: this is what trains.
+    texts = json.dumps({name: list(getattr(data, name)) for name in TEXTS})
+    (folder / "texts.json").write_text(texts, encoding="utf-8")
     absolute = job.model_copy(update={name: getattr(job, name).resolve() for name in ("start", "run", "folder")})
     (folder / "job.json").write_text(absolute.model_dump_json(), encoding="utf-8")
 

@@ -37,12 +37,12 @@ class Terms:
 
 PERMISSIVE = (
     "apache-2.0", "mit", "mit-0", "bsd", "bsd-2-clause", "bsd-3-clause", "isc", "zlib", "bsl-1.0", "afl-3.0", "ecl-2.0",
-    "ms-pl", "ncsa", "postgresql", "odc-by", "cdla-permissive-1.0", "cdla-permissive-2.0",
+    "ncsa", "postgresql", "odc-by", "cdla-permissive-1.0", "cdla-permissive-2.0",
 )  # fmt: skip
 GIVEN_AWAY = ("cc0-1.0", "cc0", "unlicense", "wtfpl", "pddl", "public-domain")
 COPYLEFT = (
     "gpl", "gpl-2.0", "gpl-3.0", "agpl-3.0", "lgpl", "lgpl-2.1", "lgpl-3.0", "lgpl-lr", "mpl-2.0", "epl-1.0", "epl-2.0",
-    "eupl-1.1", "eupl-1.2", "osl-3.0", "odbl", "gfdl", "cdla-sharing-1.0",
+    "eupl-1.1", "eupl-1.2", "ms-pl", "osl-3.0", "odbl", "gfdl", "cdla-sharing-1.0",
 )  # fmt: skip
 USE_POLICY = "forbids a list of uses, and so must whatever is made from it"
 COMMUNITY: dict[str, str] = {

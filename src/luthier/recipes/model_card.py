@@ -19,9 +19,11 @@ from luthier.config import Config, nested_config
 from luthier.models.folders import digest, licence_of
 from luthier.recipes.licences import Terms, combined, terms_of
 from luthier.reports.page import UNPRINTABLE
+from luthier.runs import sha256
 
 SHOWN_LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "peft")
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~$!])")
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*")
 LEAST_LANGUAGE_SHARE = 0.05
@@ -98,7 +100,8 @@ def toml_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):  # TOML has no null: what is left out within a table is its default
-        return "{" + ", ".join(f"{k} = {toml_value(v)}" for k, v in value.items() if v is not None) + "}"
+        keys = {k: k if BARE_KEY.fullmatch(k) else toml_value(k) for k in value}
+        return "{" + ", ".join(f"{keys[k]} = {toml_value(v)}" for k, v in value.items() if v is not None) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(toml_value, value)) + "]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f") if isinstance(value, str) else repr(value)
@@ -119,7 +122,7 @@ def _card(run: Path, model: Path, chain: Sequence[_Stage]) -> str:
         _front_matter(model, chain, rows, base, base_licence, terms),
         f"# {plain(_title(run, base))}\n\n{_intro(chain, base)}",
         "## Data and licences\n\n" + _licence_section(chain, rows, base, base_licence, terms),
-        _curation(run),
+        _curation(run, chain),
         "## Recipe\n\n" + _recipe(run, config),
         "## Numbers\n\n" + _numbers(run, model, chain),
         "## Limits\n\n" + _limits(run, model, chain, rows),
@@ -193,9 +196,11 @@ def _terms_cells(terms: Terms) -> list[str]:
     return [plain(terms.licence), terms.commercial, share]
 
 
-def _curation(run: Path) -> str:
-    ledger = _json(run / "curate" / "ledger.json")
-    if not ledger:
+def _curation(run: Path, chain: Sequence[_Stage]) -> str:
+    """The account of the curation that made the rows: of the run, or of the turn; `luthier train` has none."""
+    turn = chain[-1].folder.parent / "curated"
+    ledger = _json((turn if turn.is_dir() else run / "curate") / "ledger.json")
+    if not ledger or _command(run) == "train":
         return ""
     table = [["read", "", f"{ledger['read']:,}"], ["kept", "", f"{ledger['kept']:,}"]]
     for way in ("merged", "dropped", "quarantined"):
@@ -215,12 +220,17 @@ def _recipe(run: Path, config: Mapping[str, Any]) -> str:
 
     changed = non_defaults(PretrainRecipe if config.get("recipe") == "pretrain" else TuneRecipe, config)
     lines = "\n".join(f"{key} = {toml_value(value)}" for key, value in changed.items())
-    command = _json(run / "manifest.json").get("command", [])
-    verb = command[1] if len(command) > 1 and command[1] in ("run", "train") else "run"
+    verb = "train" if _command(run) == "train" else "run"
     return (
         f"Every key that differs from its default; saved as recipe.toml, `luthier {verb} recipe.toml` does it again."
         f"\n\n```toml\n{lines}\n```"
     )
+
+
+def _command(run: Path) -> str | None:
+    """The command that wrote the run last."""
+    command: list[str] = _json(run / "manifest.json").get("command", [])
+    return command[1] if len(command) > 1 else None
 
 
 def _numbers(run: Path, model: Path, chain: Sequence[_Stage]) -> str:
@@ -297,21 +307,26 @@ def _chain(run: Path, wanted: str) -> list[_Stage]:
     chain: list[_Stage] = []
     while wanted in by_digest and by_digest[wanted] not in chain:
         chain.insert(0, by_digest[wanted])
-        wanted = str(chain[0].trained["base"])
+        # trained.json's digest of the base covers a chat template that was given in place of the base's own.
+        start = chain[0].record.get("parts", {}).get("inputs", {}).get("base")
+        wanted = str(start or chain[0].trained["base"])
     return chain
 
 
 def _rows(run: Path, chain: Sequence[_Stage]) -> list[_Rows]:
-    """The rows that each stage learned from, wherever the run keeps them."""
+    """The rows that each stage learned from, wherever the run keeps them; rows that are gone state nothing."""
     found = []
     for stage in chain:
         names = stage.record.get("parts", {}).get("inputs", {})
         turn = stage.folder.parent / "curated"
         for name in ("train", "preferences"):
             places = [folder / f"{name}.jsonl" for folder in (turn, run / "curate", run / "rows")]
-            path = next((place for place in places if place.is_file()), None)
-            if name in names and path is not None:
-                found.append(_counted(f"{stage.name}: {name}", path))
+            if name not in names:
+                continue
+            path = next((place for place in places if place.is_file() and sha256(place) == names[name]), None)
+            title = f"{stage.name}: {name}"
+            gone = _Rows(name=title, count=0, licences={"": Counter()}, languages=Counter())
+            found.append(gone if path is None else _counted(title, path))
     return found
 
 

@@ -70,7 +70,8 @@ def main(
     documents, dev = _documents(recipe.data, seed=recipe.train.seed)
     run.say(f"data | {len(documents):,} documents to train on, {len(dev):,} to measure on")
     stage = run.stage(
-        "train", owner=("luthier.train.training", "luthier.models.reshape", "luthier.demo.text"),
+        "train", owner=("luthier.train.training", "luthier.models.reshape", "luthier.demo.text",
+                        "luthier.train.documents"),
         options={**recipe.model_dump(mode="json", exclude={"train": {"processes"}}), "run": None},
         inputs={**{str(path): path for path in recipe.data.files}, **({"start": digest(start)} if start else {})},
     )  # fmt: skip
@@ -87,7 +88,7 @@ def main(
         model = load_model(trained.model, device="cpu")
         facts = _facts(recipe, model, run, documents=len(documents), start=start)
         (trained.model / "README.md").write_text(_card(facts), encoding="utf-8")
-        stage.finish([p for p in trained.model.rglob("*") if p.is_file()], facts=facts)
+        stage.finish([p for p in trained.model.rglob("*") if p.is_file() and p.name != "README.md"], facts=facts)
         discard_checkpoints(Place(run=run, folder=stage.folder, key=stage.key))
         shutil.rmtree(blank)
     stages.stand(stage.folder / "model", recipe.run.dir)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from luthier.errors import DataError, Problem
+from luthier.errors import ConfigError, DataError, Problem
 from luthier.recipes.card_numbers import interval, summaries
 from luthier.recipes.cleaning import clean, is_being_written, removable, size_on_disk
 
@@ -58,7 +58,7 @@ def summary_of(run: Path) -> dict[str, Any]:
     manifest, config = _json(run / "manifest.json"), _json(run / "config.json")
     state = "running" if is_being_written(run) else "finished" if manifest.get("finished") else "unfinished"
     stages = {name: numbers for name in STAGES if (numbers := _stage_numbers(run, config, name))}
-    verdict = _json(run / "gate.json").get("answer") if state == "finished" else None
+    verdict = _verdict(run) if state == "finished" else None
     train = stages.get("train") or next(iter(stages.values()), {})
     command = manifest.get("command", [])
     return {
@@ -97,6 +97,12 @@ def list_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def compared(folders: Sequence[Path]) -> dict[str, Any]:
     """In what the runs differ, and their numbers side by side. DataError where a folder is no run."""
+    if len(folders) < 2:
+        raise ConfigError(
+            "there is nothing to compare with",
+            [Problem(where="command line", found="one run", expected="two run folders or more",
+                     fix="for example: luthier runs compare runs/a runs/b")],
+        )  # fmt: skip
     for folder in folders:
         if not is_run(folder):
             raise _no_run(folder, "no run folder" if folder.is_dir() else "no such folder")
@@ -194,6 +200,14 @@ def _stage_numbers(run: Path, config: Mapping[str, Any], name: str) -> dict[str,
     }
 
 
+def _verdict(run: Path) -> str | None:
+    """The gate's answer on a model that the stages hold now; None where it was since trained anew."""
+    gate = _json(run / "gate.json")
+    made = {_json(run / stage / "trained.json").get("digest") for stage in STAGES} - {None}
+    answer: str | None = gate.get("answer")
+    return answer if not made or gate.get("model") in (None, *made) else None
+
+
 def _numbers(run: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     """The numbers of one run by name, those of its evaluations with their intervals."""
     found: dict[str, Any] = {}
@@ -203,7 +217,7 @@ def _numbers(run: Path, config: Mapping[str, Any]) -> dict[str, Any]:
         for name, kpi in summary["kpis"].items():
             key = f"{folder.relative_to(run).as_posix()}: {name}"
             found[key] = {part: kpi[part] for part in ("value", "low", "high", "n")}
-    answer = _json(run / "gate.json").get("answer")
+    answer = _verdict(run)
     return {**found, **({"gate": answer} if answer else {})}
 
 
@@ -275,7 +289,7 @@ def _short(value: Any) -> str:
     text = "-" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if DIGEST.fullmatch(text):
         return text[:12]
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    return text if len(text) <= 40 else f"{text[:18]}...{text[-19:]}"  # paths differ at their ends
 
 
 def _shown(value: Any) -> str:

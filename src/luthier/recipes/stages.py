@@ -83,7 +83,8 @@ def tuned(
     template = {"chat_template": model.chat_template} if model.chat_template else {}
     stage = run.stage(
         name,
-        owner=("luthier.train.training", *(("luthier.graders",) if _graders(config) else ())),
+        owner=("luthier.train.training", *(("luthier.graders",) if _graders(config) else ()),
+               *(("luthier.train.documents",) if config.text.files or config.method == "pretrain" else ())),
         inputs={**material.inputs, "base": digest(start), **template, **grader_files(_graders(config))},
         options={"train": config.model_dump(mode="json", exclude={"processes"}), "dtype": model.dtype,
                  "new_tokens": model.new_tokens},
@@ -180,10 +181,11 @@ def opened(
     """The run of a recipe, with the tracking services that it names; `watch` is called with every event too."""
     from luthier.tracking import tracker
 
-    run = Run.open(folder, recipe, echo=echo, step_echo=step_echo)
     config = recipe.model_dump(mode="json")
-    run.trackers += [tracker(name, folder, config, say=run.say) for name in recipe.run.track]
-    run.trackers += [watch] if watch is not None else []
+    # Before the folder is touched: a missing package or login must not leave a finished run marked as unfinished.
+    trackers: list[Any] = [tracker(name, folder, config, say=echo) for name in recipe.run.track]
+    run = Run.open(folder, recipe, echo=echo, step_echo=step_echo)
+    run.trackers += trackers + ([watch] if watch is not None else [])
     return run
 
 

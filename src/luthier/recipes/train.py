@@ -29,9 +29,9 @@ def main(
     if launch.is_follower():
         return launch.follow()
     with launch.leading():
-        run = stages.opened(recipe.run.dir, recipe, echo=echo, step_echo=step_echo, watch=watch)
         start = stages.start_of(recipe.model)
         stages.refuse_own_model(start, recipe.run.dir)
+        run = stages.opened(recipe.run.dir, recipe, echo=echo, step_echo=step_echo, watch=watch)
         material = _text(recipe) if recipe.train.method == "pretrain" else _rows(recipe, run)
         model = stages.tuned(run, "train", recipe.train, start=start, model=recipe.model, material=material)
         write_model_card(run.folder, model)

@@ -77,6 +77,7 @@ def main(
     watch: Callable[[dict[str, Any]], None] | None = None,
 ) -> int:  # fmt: skip
     """Run the recipe; the exit status is the gate's: 0 ship, 1 hold, 3 not enough evidence."""
+    check_before_running(recipe)  # before the folder of an earlier run is touched
     run = stages.opened(recipe.run.dir, recipe, echo=echo, step_echo=step_echo, watch=watch)
     outcome = tune(recipe, run)
     for suite, comparison in outcome.against_base.items():
@@ -264,6 +265,8 @@ def _need_preferences(rows: Path, recipe: TuneRecipe, run: Run) -> None:
 
 def _register(recipe: TuneRecipe, run: Run, rows: Path, outcome: Outcome) -> None:
     """RUN/versions: the model that stands, promoted or held with the numbers of its gate."""
+    from luthier.recipes.model_card import write_model_card
+
     register = Register(run.folder / "versions")
     source = run.folder / ("prefer" if outcome.standing == "preferred" else "train") / "model"
     kept = stages.kept_version(source, run.folder / "versions")
@@ -275,6 +278,7 @@ def _register(recipe: TuneRecipe, run: Run, rows: Path, outcome: Outcome) -> Non
             register.promote(version.name, numbers)
         else:
             register.hold(version.name, numbers)
+    write_model_card(run.folder, kept)
     current = register.current()
     if current is not None and current.digest != version.digest:
         stages.stand(run.folder / "versions" / current.digest, run.folder)

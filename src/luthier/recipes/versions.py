@@ -8,6 +8,8 @@ from typing import Any
 
 from luthier.errors import ModelError, Problem
 from luthier.recipes import stages
+from luthier.recipes.model_card import write_model_card
+from luthier.runs import holding
 from luthier.versions import Register, Version
 
 
@@ -62,7 +64,9 @@ def _folder(run: Path, version: Version) -> Path:
 
 
 def _made_current(run: Path, version: Version) -> str:
-    stages.stand(_folder(run, version), run)
+    with holding(run):
+        write_model_card(run, _folder(run, version))  # its verdict may be younger than the copy
+        stages.stand(_folder(run, version), run)
     return f"{version.name} ({version.digest}) is current, in {run / 'model'}; restart `luthier serve` to serve it"
 
 

@@ -18,7 +18,7 @@ from luthier.runs import Run
 from luthier.train import checkpoints, ranks
 from luthier.train.averaging import Average
 from luthier.train.config import TrainConfig
-from luthier.train.engine import Step, Work, peak_memory_gib, steps
+from luthier.train.engine import Work, peak_memory_gib, steps
 from luthier.train.optimisers import make_optimiser
 from luthier.train.sharding import fold, held
 
@@ -89,7 +89,9 @@ def run_steps(network: Any, work: Work, config: TrainConfig, place: Place, *, me
     for step in () if _is_enough(progress, config) else to_come:  # killed after it had stopped, before it was saved
         index = step.index
         is_last = index == work.num_steps
-        place.run.log(step.event(), kind=place.kind, line=_line(step, network))
+        memory = peak_memory_gib(next(network.parameters()).device)
+        event = {**step.event(), "train/memory_gib": round(memory, 3)}
+        place.run.log(event, kind=place.kind, line=f"{step.line()} | memory {memory:.1f} GiB")
         if measure is not None and (is_last or (config.eval_every and index % config.eval_every == 0)):
             with average.swapped() if average else nullcontext():
                 values = measure()
@@ -112,11 +114,6 @@ def run_steps(network: Any, work: Work, config: TrainConfig, place: Place, *, me
 
 def _is_enough(progress: Progress, config: TrainConfig) -> bool:
     return config.stop_after is not None and progress.misses >= config.stop_after
-
-
-def _line(step: Step, network: Any) -> str:
-    device = next(network.parameters()).device
-    return f"{step.line()} | memory {peak_memory_gib(device):.1f} GiB"
 
 
 def _judged(

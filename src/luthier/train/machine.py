@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch.utils.checkpoint import checkpoint
+from transformers import Cache
 
 from luthier.models.reshape import layers_of
 
@@ -45,13 +46,20 @@ def compiled_layers(network: Any) -> Iterator[None]:
     for layer in layers:
         # The forward method and not the module: what is computed again (`checkpointed_layers`) wraps the compiled code,
         # since a compiler that meets it inside gives up the whole layer.
-        layer.forward = torch.compile(layer.forward, dynamic=True)
+        layer.forward = partial(_compiled, torch.compile(layer.forward, dynamic=True), layer.forward)
     try:
         yield
     finally:
         for layer in layers:
             del layer.forward
         torch.compiler.reset()
+
+
+def _compiled(compiled: Callable[..., Any], plain: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Answers are drawn by the plain layer: their cache is another for each, and a compiler that met them first would
+    use up its allowance of variants and leave training uncompiled, silently."""
+    draws = any(isinstance(value, Cache) for value in (*args, *kwargs.values()))
+    return (plain if draws else compiled)(*args, **kwargs)
 
 
 @contextmanager

@@ -133,6 +133,11 @@ class Widened(torch.optim.Optimizer):
         """The stand-in of each parameter, under which the inner optimiser keeps its state."""
         self.inner = make([{**group, "params": [self.wide[p] for p in group["params"]]} for group in groups])
 
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop the gradients and what is known of the last step: one without a trained token changes nothing."""
+        super().zero_grad(set_to_none)
+        self.changed = []
+
     def keeps_master(self, parameter: Parameter) -> bool:
         """Whether the parameter has a float32 copy, which a checkpoint must hold."""
         return self.masters and parameter.dtype is torch.bfloat16 and parameter in self.wide

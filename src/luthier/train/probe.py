@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from luthier.errors import LuthierError, Problem
+from luthier.models.embedding import sparse_embedding_gradient
 from luthier.models.load import Model
 from luthier.models.lora_forward import fast_lora
 from luthier.train import checkpoints
@@ -115,6 +116,7 @@ def _ways_of_training(model: Model, config: TrainConfig) -> Iterator[None]:
     """As `train` has the network while it steps."""
     with ExitStack() as stack:
         stack.enter_context(fast_lora(model.network))
+        stack.enter_context(sparse_embedding_gradient(model.network))
         if config.compile:
             stack.enter_context(compiled_layers(model.network))
         if config.checkpoint_activations:

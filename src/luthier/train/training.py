@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from luthier.errors import ConfigError, DataError, Problem
 from luthier.models import parity
 from luthier.models.adapters import add_adapter, describe, save_model
+from luthier.models.embedding import sparse_embedding_gradient
 from luthier.models.folders import digest
 from luthier.models.load import Model
 from luthier.models.lora_forward import fast_lora
@@ -102,6 +103,7 @@ def train(
     work = offloading(task.work, config, model.device)
     with ExitStack() as stack:
         stack.enter_context(fast_lora(model.network))
+        stack.enter_context(sparse_embedding_gradient(model.network))
         if config.compile:
             stack.enter_context(compiled_layers(model.network))
         if config.checkpoint_activations:

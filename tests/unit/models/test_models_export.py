@@ -270,9 +270,13 @@ def test_tokenizer_parity_licence_card_and_generation_config_go_along(adapter, t
     assert (tmp_path / "merged" / "README.md").read_text().startswith("---\nlicense: mit\n---\nExported by Luthier")
     assert json.loads((tmp_path / "merged" / "generation_config.json").read_text())["top_k"] == 7
     assert parity.verify(load_model(tmp_path / "merged")) == parity.ROWS
-    (folder / "README.md").write_text("---\nlicense: mit\n---\nThe tuned model.\n")
+    (folder / "README.md").write_text(
+        '---\nlicense: mit\nlibrary_name: "peft"\n---\nThe tuned model.\n- An adapter: it works only on the base named above.\n'
+    )
     run(folder, tmp_path / "again")
-    assert "The tuned model." in (tmp_path / "again" / "README.md").read_text()
+    card = (tmp_path / "again" / "README.md").read_text()
+    assert card.startswith('---\nlicense: mit\nlibrary_name: "transformers"\n---\n\nExported by Luthier: the adapter merged')
+    assert "The tuned model." in card and "An adapter: it works only" not in card
 
 
 def test_a_model_that_would_not_see_its_training_prompts_is_not_exported(adapter, tmp_path):

@@ -131,7 +131,7 @@ def test_plain_text_trains_every_token_once_and_needs_no_template(text, tmp_path
 def test_a_pretrain_recipe_is_checked_on_the_network_that_it_builds(text, tmp_path, scripted):
     recipe = PretrainRecipe.model_validate_json(json.dumps({
         "recipe": "pretrain", "data": {"files": [str(text)], "dev_share": 0.2},
-        "build": {"vocabulary": 300, "width": 32, "feed_forward": 64, "layers": 1, "heads": 2, "positions": 64},
+        "build": {"vocabulary": 300, "hidden": 32, "feed_forward": 64, "layers": 1, "heads": 2, "kv_heads": 2, "positions": 64},
         "train": {"method": "pretrain", "max_steps": 2, "max_length": 40}, "run": {"dir": str(tmp_path / "run")},
     }))  # fmt: skip
     proofs, _ = checked(recipe)
@@ -182,17 +182,17 @@ def test_a_template_with_a_fault_is_found(head, rows, tmp_path, tiny_folder, scr
 
 def test_a_network_whose_rows_meet_fails_and_says_what_to_do(rows, tmp_path, tiny_folder, scripted, monkeypatch):
     """PITFALL 3: every proof about rows together sees it; the fault is put in after the way was settled."""
-    from luthier.models import passes
+    from luthier.train import training
 
-    real = passes.settle
+    real = training.way_through
 
-    def settle(network, **options):
-        how = real(network, **options)
+    def way_through(network, *rest):
+        how = real(network, *rest)
         layer = network.get_input_embeddings()
         layer.register_forward_hook(lambda _, inputs, output: output + 0.1 * output.mean((0, 1), keepdim=True))
         return how
 
-    monkeypatch.setattr(passes, "settle", settle)
+    monkeypatch.setattr(training, "way_through", way_through)
     proofs, _ = checked(tune_recipe(tmp_path, tiny_folder("llama"), rows))
     assert len(failing(proofs)) == 5
     assert 'Fix: set train.packing = "padded"' in "\n".join(check.lines(proofs))
@@ -240,7 +240,7 @@ def test_the_probe_measures_its_own_process_and_leaves_only_its_numbers(rows, tm
     block = bytearray(600 * 2**20)
     block[::4096] = b"x" * len(block[::4096])
     recipe = tune_recipe(tmp_path, tiny_folder("llama"), rows)
-    proofs, said = checked(recipe)
+    proofs, _ = checked(recipe)
     assert failing(proofs) == []
     found = [Prediction.from_json(row) for row in json.loads((tmp_path / "run" / fit.FILE).read_text()).values()]
     assert len(found) == 2, "as `luthier run` curates the rows, and as `luthier train` takes them"

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard
-from small_run import add_evaluations, write_model, write_run
+from small_run import add_evaluations, question, write_model, write_run
 
 from luthier.config import load_config
 from luthier.models.folders import digest, licence_of
 from luthier.recipes.model_card import plain, toml_value, write_model_card
 from luthier.recipes.tune import TuneRecipe
+from luthier.records import write_records
 from luthier.runs import write_json
 
 
@@ -147,6 +148,28 @@ def test_writing_a_card_leaves_the_finished_stage_as_it_was(tmp_path, base):
     assert stage.is_done()
 
 
+def test_rows_of_another_training_in_the_same_folder_are_not_those_of_the_model(tmp_path, base):
+    run = write_run(tmp_path / "run", base)
+    other = tmp_path / "run" / "curate" / "train.jsonl"
+    write_records(other, [question(1, licence="cc-by-nc-4.0")])
+    assert "cc-by-nc" not in card_of(run)
+    (run.folder / "rows" / "train.jsonl").unlink()
+    assert "| train: train |   | 0 | not stated | unknown | unknown |" in card_of(run), "gone rows are no free rows"
+
+
+def test_a_stage_before_is_found_although_a_chat_template_was_given(tmp_path, base):
+    run = write_run(tmp_path / "run", base)
+    first = run.folder / "train"
+    second = write_model(run.folder / "prefer" / "model", "preferred")
+    stage = run.stage("prefer", owner="luthier.errors", inputs={"base": digest(first / "model")}, options={"train": {}})
+    trained = json.loads((first / "trained.json").read_text())
+    write_json(run.folder / "prefer" / "trained.json", {
+        **trained, "method": "dpo", "digest": digest(second), "base": digest(first / "model", template="given")})  # fmt: skip
+    stage.finish()
+    write_model_card(run.folder, second)
+    assert "sft for 3 steps, then dpo for 3 steps" in (second / "README.md").read_text()
+
+
 def test_a_model_that_the_run_did_not_make_keeps_its_card(tmp_path, base):
     run = write_run(tmp_path / "run", base)
     before = (base / "README.md").read_text()
@@ -175,6 +198,6 @@ def test_plain_shows_markdown_as_it_was_written():
     assert plain("a*b_c\n<i> `x` [y]") == r"a\*b\_c &lt;i&gt; \`x\` \[y\]"
 
 
-@pytest.mark.parametrize("value", [1e-4, 3, True, "a\n\"b\" \x7f \u00e9", ["x", 2], {"k": [1.5]}, []])
+@pytest.mark.parametrize("value", [1e-4, 3, True, "a\n\"b\" \x7f \u00e9", ["x", 2], {"k": [1.5]}, {"my key": 1}, []])
 def test_values_survive_toml(value):
     assert tomllib.loads(f"v = {toml_value(value)}")["v"] == value

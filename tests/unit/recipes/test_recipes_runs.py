@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from small_run import add_evaluations, write_model, write_run
 
-from luthier.errors import DataError
+from luthier.errors import ConfigError, DataError
 from luthier.recipes.cleaning import QUIET_S, clean, is_being_written, removable, size_on_disk
 from luthier.recipes.runs import (
     clean_lines,
@@ -125,6 +125,20 @@ def test_compare_refuses_what_is_no_run(runs, base):
         compared([runs / "a", runs])
 
 
+def test_compare_of_one_run_says_that_there_is_nothing_to_compare_with(runs, base):
+    write_run(runs / "a", base)
+    with pytest.raises(ConfigError, match="nothing to compare with"):
+        compared([runs / "a"])
+
+
+def test_a_verdict_on_a_model_that_was_since_trained_anew_is_not_listed(runs, base):
+    run = write_run(runs / "a", base)
+    add_evaluations(run)
+    gate = json.loads((run.folder / "gate.json").read_text())
+    write_json(run.folder / "gate.json", {**gate, "model": "another"})
+    assert listed(runs)[0]["verdict"] is None
+
+
 def test_cleaning_removes_leftovers_and_nothing_else(runs, base):
     run = write_run(runs / "a", base).folder
     leftovers = ["model.partial/x", "metrics.jsonl.partial", "versions/abc.partial/x", "train/untrained-12/x",
@@ -151,11 +165,13 @@ def test_cleaning_keeps_the_checkpoints_of_a_stage_that_is_not_finished(runs, ba
     assert (run / "train" / "checkpoints" / "step-00000002" / "state.json").is_file()
 
 
-@pytest.mark.parametrize("damage", ["output missing", "other key", "no stage record"])
+@pytest.mark.parametrize("damage", ["output missing", "output changed", "other key", "no stage record"])
 def test_checkpoints_stay_while_a_result_could_depend_on_them(runs, base, damage):
     run = write_run(runs / "a", base).folder
     if damage == "output missing":
         (run / "train" / "trained.json").unlink()
+    elif damage == "output changed":  # so the stage is done again, and a killed one goes on from its checkpoints
+        (run / "train" / "trained.json").write_text("{}")
     elif damage == "other key":
         write_json(run / "train" / "checkpoints" / "step-00000002" / "state.json", {"step": 2, "key": "another"})
     else:
