@@ -65,14 +65,14 @@ def _prove(*, width: int, dtype: str, device: str) -> None:
 def _library(device: str) -> Any:
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
-        with _without_downloads():
+        with without_downloads():
             return importlib.import_module("bitsandbytes")
     except (ImportError, OSError, RuntimeError) as error:
         raise _unsupported(device, f"no usable package bitsandbytes ({str(error)[:200]})") from error
 
 
 @contextmanager
-def _without_downloads() -> Iterator[None]:
+def without_downloads() -> Iterator[None]:
     """Inside, importing bitsandbytes fetches no code from a hub to run, as it does where `kernels` is installed."""
     name = "kernels"
     was_there = name in sys.modules

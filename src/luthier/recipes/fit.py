@@ -231,24 +231,24 @@ def _load(config: TrainConfig, settings: ModelConfig) -> Model:
 
 def _answer(scratch: Path) -> list[dict[str, Any]]:
     """The work of the process: load as the recipe does, and probe."""
-    started = time.perf_counter()  # before torch is there, as in a run
     import luthier.recipes.train  # noqa: F401  the libraries of the command take memory too
     from luthier.train.loop import Place
-    from luthier.train.probe import Budget, probe
+    from luthier.train.probe import Budget, DevGrade, probe
 
+    started = time.perf_counter()
     order = json.loads((scratch / ORDER).read_text(encoding="utf-8"))
     config = TrainConfig.model_validate_json(json.dumps(order["train"]))
     settings = ModelConfig.model_validate_json(json.dumps(order["model"]))
     model = _load(config, settings)
     runs = [_material(Path(folder), config) for folder in order["folders"]]
     answered = [e for e in runs[0].dev if e.targets][: stages.MOST_DEV_PROMPTS]
+    measure = stages._dev_grade(config, replace(runs[0], dev=answered[:ANSWERED]))
     found = probe(
         model, runs, config,
         place=Place(run=Run(folder=scratch), folder=scratch, key="", kind="fit"),
         budget=Budget(memory_gib=order["memory_gib"]), loaded_in=time.perf_counter() - started,
         grade_all=stages.rewards(config.grpo.grader) if config.method == "grpo" else None,
-        grade_dev=stages._dev_grade(config, replace(runs[0], dev=answered[:ANSWERED])),
-        dev_times=len(answered) / max(1, min(ANSWERED, len(answered))),
+        grade_dev=None if measure is None else DevGrade(measure, len(answered) / min(ANSWERED, len(answered))),
     )  # fmt: skip
     return [prediction.to_json() for prediction in found]
 

@@ -203,6 +203,8 @@ READ_BY: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "neftune_alpha": (("sft",), {}),
     "text.files": (("sft",), {"pretrain": "name the files in data.files"}),
     "router_weight": (("sft", "pretrain"), {}),
+    # Answers are drawn in the weights' own format: a loss in another would not be that of what was drawn.
+    "autocast": (("sft", "pretrain", "dpo"), {}),
     "lora.dropout": (("sft", "pretrain"), {}),
     "dpo.beta": (("dpo",), {}),
     **{f"grpo.{name}": (("grpo",), {}) for name in GrpoSettings.model_fields},

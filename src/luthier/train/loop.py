@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from luthier.errors import DataError, Problem
+from luthier.errors import DataError, LuthierError, Problem
 from luthier.runs import Run
 from luthier.train import checkpoints, ranks
 from luthier.train.averaging import Average
@@ -74,10 +75,15 @@ def run_steps(network: Any, work: Work, config: TrainConfig, place: Place, *, me
         checkpoints.restore(found, network=network, optimiser=optimiser, average=average)
         progress = Progress(**found.progress)
         place.run.say(f"{place.kind} | continues after step {found.step} of {work.num_steps}")
-    elif ranks.leads():
-        for stale in (*folder.glob("step-*"), *folder.glob("best-*")):
-            shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
     first = found.step + 1 if found else 1
+    found = None  # its tensors have been copied: a resumed run must not need more memory than a straight one
+    if ranks.leads():
+        # Of another key, or torn: it must not be taken for one of this run's when old ones are dropped.
+        for stale in folder.glob("step-*"):
+            if first == 1 or int(stale.name.removeprefix("step-")) >= first:
+                shutil.rmtree(stale)
+        for stale in folder.glob("best-*") if first == 1 else ():
+            stale.unlink()
     place.run.forget_after(first - 1, kind=place.kind)
     place.run.forget_after(first - 1, kind=f"{place.kind}_dev")
     save_every = config.save_every or max(1, work.num_steps // CHECKPOINTS_A_RUN)
@@ -124,6 +130,12 @@ def _judged(
         return progress
     name = "train/dev_loss" if config.keep_best == "loss" else f"train/dev_{config.keep_best}"
     value = -values[name] if config.keep_best == "loss" else values[name]
+    if not math.isfinite(value):
+        raise LuthierError(
+            "training has diverged",
+            [Problem(where=f"step {step}: {name}", found=str(values[name]), expected="a finite number",
+                     fix="lower optim.lr, or raise optim.warmup_steps")],
+        )  # fmt: skip
     if progress.best_step and value <= progress.best:
         return replace(progress, misses=progress.misses + 1)
     checkpoints.write_weights(place.folder / "checkpoints" / f"best-{step:08d}.safetensors", network)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -13,27 +13,58 @@ import torch
 from torch.utils.checkpoint import checkpoint
 from transformers import Cache
 
+from luthier.models.embedding import sparse_embedding_gradient
+from luthier.models.lora_forward import fast_lora
 from luthier.models.reshape import layers_of
+from luthier.train.config import TrainConfig
 
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 LARGEST = 2**31 - 1
+USUAL = 128 << 10
+"""Where both thresholds of glibc begin."""
 
 
-def keep_freed_memory() -> None:
-    """Let glibc keep freed memory for the next tensor of that size; elsewhere nothing is changed.
+@contextmanager
+def in_training(network: Any, config: TrainConfig) -> Iterator[None]:
+    """Inside, the network is as it steps: every exact shortcut that applies, and what the recipe asks for."""
+    with ExitStack() as stack:
+        stack.enter_context(freed_memory_kept())
+        stack.enter_context(fast_lora(network))
+        stack.enter_context(sparse_embedding_gradient(network))
+        if config.compile:
+            stack.enter_context(compiled_layers(network))
+        if config.checkpoint_activations:
+            stack.enter_context(checkpointed_layers(network))
+        yield
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Inside, glibc keeps freed memory for the next tensor of that size; elsewhere nothing is changed.
 
     By default each tensor above 128 KiB is mapped anew, and the kernel fills its pages with zeros: on a CPU that takes
-    about a tenth of a training step.
+    about a tenth of a training step. Afterwards what was kept is given back.
     """
-    if not sys.platform.startswith("linux"):
+    library = _glibc()
+    if library is None:
+        yield
         return
+    for threshold in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
+        library.mallopt(threshold, LARGEST)
     try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # another C library
-        return
-    mallopt(M_MMAP_THRESHOLD, LARGEST)
-    mallopt(M_TRIM_THRESHOLD, LARGEST)
+        yield
+    finally:
+        for threshold in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
+            library.mallopt(threshold, USUAL)
+        library.malloc_trim(0)
+
+
+def _glibc() -> Any:
+    if not sys.platform.startswith("linux"):
+        return None
+    library = ctypes.CDLL(None)
+    return library if hasattr(library, "mallopt") and hasattr(library, "malloc_trim") else None
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from luthier.errors import ConfigError, Problem
+from luthier.models.quantised import without_downloads
 from luthier.train.config import OptimConfig
 
 FUSED_DEVICES = ("cpu", "cuda", "mps", "xpu")
@@ -271,7 +272,8 @@ def _adamw_8bit(groups: list[dict[str, Any]], *, config: OptimConfig) -> torch.o
     level = log.level
     log.setLevel(logging.ERROR)  # it warns of absent kernels for 4-bit products, which no optimiser needs
     try:
-        from bitsandbytes.optim import AdamW8bit  # type: ignore[import-not-found, import-untyped, unused-ignore]
+        with without_downloads():
+            from bitsandbytes.optim import AdamW8bit  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except (ImportError, OSError, RuntimeError) as error:  # absent, or its compiled part does not load
         raise ConfigError(
             "the optimiser cannot be made",

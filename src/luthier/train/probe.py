@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from luthier.errors import LuthierError, Problem
-from luthier.models.embedding import sparse_embedding_gradient
 from luthier.models.load import Model
-from luthier.models.lora_forward import fast_lora
 from luthier.train import checkpoints
 from luthier.train.averaging import Average
 from luthier.train.batch import Batch
@@ -35,7 +32,7 @@ from luthier.train.fit import (
     seconds_for,
 )
 from luthier.train.loop import CHECKPOINTS_A_RUN, Place
-from luthier.train.machine import checkpointed_layers, compiled_layers, keep_freed_memory
+from luthier.train.machine import in_training
 from luthier.train.optimisers import make_optimiser, state_tensors
 from luthier.train.planned import Planned, Units, planned, shrunk
 from luthier.train.ranks import number_of
@@ -65,6 +62,14 @@ class Budget:
     """What the machine has: nothing is tried that would need more."""
 
 
+class DevGrade(NamedTuple):
+    """The grade of answers to dev prompts that `keep_best` asks for, over some of the prompts."""
+
+    measure: Callable[[Model], float]
+    times: float
+    """All prompts over those."""
+
+
 def own_peak_gib(device: torch.device) -> float:
     """The most memory of this program alone: the counter of the process begins with what its parent held."""
     if device.type != "cuda":
@@ -86,42 +91,26 @@ def probe(
     budget: Budget,
     loaded_in: float = 0.0,
     grade_all: Any = None,
-    grade_dev: Callable[[Model], float] | None = None,
-    dev_times: float = 1.0,
+    grade_dev: DevGrade | None = None,
 ) -> list[Prediction]:
     """What training the model on each of `runs` will need; the steps of the first are timed.
 
-    `loaded_in`: seconds that loading took. `grade_dev`: as `train` takes it, but over a part of the dev prompts; it is
-    counted `dev_times` for each measurement.
+    `loaded_in`: seconds that loading took. `grade_all`: as `train` takes it.
     """
     started = time.perf_counter()
-    keep_freed_memory()
     model = prepared(model, config, place)
     how = way_through(model.network, config, place, min(config.max_length, model.max_length))
     ready = loaded_in + time.perf_counter() - started
     plans = [planned(model, data, config, how=how, grade_all=grade_all) for data in runs]
     bench = _Bench(model, plans[0], config, budget)
-    with _ways_of_training(model, config):
+    with in_training(model.network, config):
         largest = max((plan.largest for plan in plans), key=lambda piece: piece.load.positions)
         bench.grow(largest.units)
         bench.sample()
-        around = _around(model, plans[0], grade_dev, dev_times)
+        around = _around(model, plans[0], grade_dev)
         disk = _disk(bench, place)
     costs = fit_costs(bench.equations())
     return [_prediction(plan, config, costs, bench, around, disk, ready=ready) for plan in plans]
-
-
-@contextmanager
-def _ways_of_training(model: Model, config: TrainConfig) -> Iterator[None]:
-    """As `train` has the network while it steps."""
-    with ExitStack() as stack:
-        stack.enter_context(fast_lora(model.network))
-        stack.enter_context(sparse_embedding_gradient(model.network))
-        if config.compile:
-            stack.enter_context(compiled_layers(model.network))
-        if config.checkpoint_activations:
-            stack.enter_context(checkpointed_layers(model.network))
-        yield
 
 
 class _Bench:
@@ -144,7 +133,7 @@ class _Bench:
             after_update=self.average.update if self.average else lambda: None,
         )  # fmt: skip
         self.spent = 0.0
-        self.first_seconds = 0.0
+        self.first_seconds: float | None = None
         """Of the step that makes the optimiser's state, and compiles where that is asked for."""
         self.points: list[tuple[float, float]] = []
         self.timed: dict[str, tuple[Load, list[float]]] = {}
@@ -177,7 +166,7 @@ class _Bench:
         done = next(self.steps)
         seconds = time.perf_counter() - began
         self.spent += seconds
-        if not self.timed and not self.first_seconds:
+        if self.first_seconds is None:
             self.first_seconds = seconds
             return seconds
         self.timed.setdefault(name, (load, []))[1].append(seconds)
@@ -269,7 +258,7 @@ class _Around:
     """The reference log-probabilities of one position."""
 
 
-def _around(model: Model, plan: Planned, grade_dev: Callable[[Model], float] | None, dev_times: float) -> _Around:
+def _around(model: Model, plan: Planned, grade_dev: DevGrade | None) -> _Around:
     def timed(act: Callable[[], object]) -> float:
         began = time.perf_counter()
         act()
@@ -281,7 +270,7 @@ def _around(model: Model, plan: Planned, grade_dev: Callable[[Model], float] | N
         share = plan.size(plan.dev_rows) / plan.size(some)
         dev += timed(lambda: plan.mean_nll(some)) * share
     if grade_dev is not None:
-        dev += timed(lambda: grade_dev(model)) * dev_times
+        dev += timed(lambda: grade_dev.measure(model)) * grade_dev.times
     if plan.reference is not None:
         piece = plan.sampled[0]
         reference = timed(lambda: plan.reference and plan.reference(piece)) / plan.size(piece)
@@ -346,7 +335,7 @@ def _prediction(
         tokens=tokens,
         tokens_per_s=tokens / max(in_steps, 1e-9),
         seconds={
-            "start": ready + plan.read_in + bench.first_seconds,
+            "start": ready + plan.read_in + (bench.first_seconds or 0.0),
             "steps": in_steps,
             "dev": around.dev * measurements,
             "reference": around.reference * plan.total.positions / max(plan.epochs, 1e-9),

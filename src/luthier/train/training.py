@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +17,8 @@ from safetensors.torch import load_file
 from luthier.errors import ConfigError, DataError, Problem
 from luthier.models import parity
 from luthier.models.adapters import add_adapter, describe, save_model
-from luthier.models.embedding import sparse_embedding_gradient
 from luthier.models.folders import digest
 from luthier.models.load import Model
-from luthier.models.lora_forward import fast_lora
 from luthier.models.passes import Pass, has_experts, settle
 from luthier.records import Completion, Example, Grade, Preference, write_records
 from luthier.runs import write_json
@@ -30,7 +28,7 @@ from luthier.train.config import TrainConfig
 from luthier.train.engine import Work, peak_memory_gib
 from luthier.train.freezing import freeze
 from luthier.train.loop import Measure, Place, logged_losses, run_steps
-from luthier.train.machine import checkpointed_layers, compiled_layers, keep_freed_memory
+from luthier.train.machine import in_training
 from luthier.train.preference import dpo, pairs_of, reference_logprobs
 from luthier.train.rl import GradeAll, grpo
 from luthier.train.sft import mean_nll, sft
@@ -89,7 +87,6 @@ def train(
     started = time.perf_counter()
     ranks.refuse_what_needs_one(config)
     place.folder.mkdir(parents=True, exist_ok=True)
-    keep_freed_memory()
     model = prepared(model, config, place)
     shard(model.network)
     _refuse_unread(model, config)
@@ -101,22 +98,17 @@ def train(
     place.run.say(f"{place.kind} | rows: " + " | ".join(f"{name} {n:,}" for name, n in task.ledger.items() if n))
     measure = _measure(model, task.dev_rows, config, place, how, grade_dev)
     work = offloading(task.work, config, model.device)
-    with ExitStack() as stack:
-        stack.enter_context(fast_lora(model.network))
-        stack.enter_context(sparse_embedding_gradient(model.network))
-        if config.compile:
-            stack.enter_context(compiled_layers(model.network))
-        if config.checkpoint_activations:
-            stack.enter_context(checkpointed_layers(model.network))
+    with in_training(model.network, config):
         ended = run_steps(model.network, work, config, place, measure=measure)
     losses = ranks.from_first(logged_losses(place) if ranks.leads() else (0.0, 0.0))
+    device = model.device  # of the steps: gathered weights may lie elsewhere
     gather(model.network)
     saved = _save(model, data, place) if ranks.leads() else place.folder / "model"
     ranks.together()
     trained = Trained(
         model=saved, digest=digest(saved), num_steps=ended.num_steps, best_step=ended.best_step, first_loss=losses[0],
         last_loss=losses[1], rows=task.ledger, seconds=round(time.perf_counter() - started, 2),
-        peak_memory_gib=peak_memory_gib(model.device),
+        peak_memory_gib=peak_memory_gib(device),
     )  # fmt: skip
     if ranks.leads():
         write_json(place.folder / "trained.json", {
@@ -189,6 +181,7 @@ def way_through(network: Any, config: TrainConfig, place: Place, max_length: int
         network, packing=config.packing, with_router=router_weight(network, config) > 0, autocast=config.autocast,
         longest=max_length,
     )  # fmt: skip
+    how, reason = ranks.from_first((how, reason))  # a gap at the limit must not send processes different ways
     place.run.say(
         f"{place.kind} | rows packed, each sees itself alone (tried on this model)" if how.is_packed
         else f"{place.kind} | rows padded{f': {reason}' if reason else ''}"
@@ -274,6 +267,8 @@ def _task(
         )
     _need(rows.rows, "rows", place)
     text = read(data.text) if data.text else None
+    if text:
+        _need(text.rows, "pieces of text", place)
     work = sft(
         network, rows.rows, config, how=how, text=text.rows if text else (),
         router_weight=router_weight(network, config),

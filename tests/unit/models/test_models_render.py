@@ -371,7 +371,9 @@ LOSES_PROMPT = "{% for m in messages if m.role == 'assistant' %}{{ m.content + e
 LOSES_ANSWER = "{% for m in messages %}{{ m.content if m.role == 'user' else eos_token }}{% endfor %}"
 
 
-@pytest.mark.parametrize(("template", "found"), [(LOSES_PROMPT, "every token trains"), (LOSES_ANSWER, "no token trains")])
+@pytest.mark.parametrize(
+    ("template", "found"), [(LOSES_PROMPT, "every token trains"), (LOSES_ANSWER, "no token trains")]
+)
 def test_a_template_that_loses_the_prompt_or_the_answer_is_an_error_before_training(template, found):
     """PITFALL 7: all weights or none would train without a complaint; a lone answer or an empty one is no such thing."""
     renderer = renderer_of("gpt2", template)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 from pathlib import Path
 
 import pytest
@@ -237,8 +238,8 @@ def test_the_machine_has_what_its_control_group_allows(tmp_path):
 
 def test_the_probe_measures_its_own_process_and_leaves_only_its_numbers(rows, tmp_path, tiny_folder):
     """A new process begins with the peak that its parent had, by the usual counter: this parent holds a large block."""
-    block = bytearray(600 * 2**20)
-    block[::4096] = b"x" * len(block[::4096])
+    block = mmap.mmap(-1, 600 * 2**20)  # given back at once when it is closed
+    block.write(b"x" * len(block))
     recipe = tune_recipe(tmp_path, tiny_folder("llama"), rows)
     proofs, _ = checked(recipe)
     assert failing(proofs) == []
@@ -250,7 +251,7 @@ def test_the_probe_measures_its_own_process_and_leaves_only_its_numbers(rows, tm
     )
     assert [path.name for path in (tmp_path / "run").rglob("*")] == [fit.FILE]
     assert [prediction.num_steps for prediction in found] == [3, 3]
-    del block
+    block.close()
 
 
 def material_of(folder, config):

@@ -225,7 +225,7 @@ def test_cases_name_no_option_that_is_gone():
     ("options", "key", "value", "look"),
     [
         (PRETRAIN, "packing", "padded", use), (DPO, "packing", "padded", use), (GRPO, "packing", "padded", use),
-        (PRETRAIN, "autocast", True, losses), (DPO, "autocast", True, gradients), (GRPO, "autocast", True, gradients),
+        (PRETRAIN, "autocast", True, losses), (DPO, "autocast", True, gradients),
         (PRETRAIN, "checkpoint_activations", True, layer_forwards),
         (DPO, "checkpoint_activations", True, layer_forwards), (GRPO, "checkpoint_activations", True, layer_forwards),
         (DPO, "freeze", ("embeddings",), weights), (GRPO, "freeze", ("embeddings",), weights),
@@ -445,7 +445,7 @@ def test_the_config_imports_no_torch():
 
 
 ANOTHER = {
-    "batch_tokens": 64, "max_length": 64, "overlong": "drop", "neftune_alpha": 5.0, "text.files": (TEXT_FILE,), "router_weight": 0.1,
+    "batch_tokens": 64, "max_length": 64, "overlong": "drop", "neftune_alpha": 5.0, "text.files": (TEXT_FILE,), "router_weight": 0.1, "autocast": True,
     "lora.dropout": 0.1, "dpo.beta": 0.2, "grpo.grader": "exact", "grpo.group_size": 4, "grpo.max_new_tokens": 9, "grpo.temperature": 0.5,
     "grpo.top_p": 0.5, "grpo.normalise": "sequence",
 }  # fmt: skip

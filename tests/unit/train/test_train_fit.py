@@ -28,7 +28,7 @@ from luthier.train.fit import (
 from luthier.train.loop import Place
 from luthier.train.planned import MOST_READ, planned, shrunk
 from luthier.train.preference import dpo, pairs_of
-from luthier.train.probe import Budget, probe
+from luthier.train.probe import Budget, DevGrade, probe
 from luthier.train.sft import sft
 from luthier.train.training import TrainingData
 
@@ -189,6 +189,22 @@ def test_every_kind_of_run_can_be_tried_and_nothing_of_it_stays(options, load_ti
     assert [path.name for path in place.folder.rglob("*")] == ["log.txt"]
 
 
+def test_a_measurement_of_answers_counts_for_all_dev_prompts_each_time(load_tiny, tmp_path, monkeypatch):
+    """The clock says a second for each answer that is graded: 2 of 10 prompts are, at steps 10, 20, 30 and 40."""
+    clock = [0.0]
+
+    def measure(model):
+        clock[0] += 2.0
+        return 0.5
+
+    monkeypatch.setattr(probing.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(probing._Bench, "sample", lambda self: None)
+    monkeypatch.setattr(probing._Bench, "equations", lambda self: [Timed(Load(100, 10, 1, 1), 0.5)])
+    (found,) = probe(load_tiny("llama"), [DATA], SMALL, place=place_in(tmp_path / "a"), budget=Budget(seconds=0.1),
+                     grade_dev=DevGrade(measure, 5.0))  # fmt: skip
+    assert found.seconds["dev"] == pytest.approx(40.0)
+
+
 def test_disk_is_what_checkpoints_and_model_take_at_their_most(load_tiny, tmp_path):
     model = load_tiny("llama")
     weights = sum(p.numel() * 4 for p in model.network.parameters()) / 2**30
@@ -209,7 +225,7 @@ def test_what_would_not_fit_is_foretold_and_not_tried(load_tiny, tmp_path, monke
         return real(self, name, groups)
 
     monkeypatch.setattr(probing._Bench, "step", step)
-    monkeypatch.setattr(probing, "own_peak_gib", lambda device: max(passed) / 10)
+    monkeypatch.setattr(probing, "own_peak_gib", lambda device: max(passed, default=0) / 10)
     config = SMALL.model_copy(update={"micro_batch_tokens": 4000, "batch_rows": 30})
     (found,) = probe(load_tiny("llama"), [DATA], config, place=place_in(tmp_path / "a"),
                      budget=Budget(seconds=0.3, memory_gib=20.0))  # fmt: skip

@@ -11,7 +11,7 @@ import torch
 from fakes import tiny_network
 from luthier.models.reshape import layers_of
 from luthier.train import machine
-from luthier.train.machine import checkpointed_layers, compiled_layers, keep_freed_memory
+from luthier.train.machine import checkpointed_layers, compiled_layers, freed_memory_kept
 
 
 def gradients(network, *, training: bool):
@@ -117,21 +117,26 @@ def test_what_is_computed_again_is_compiled_too(monkeypatch):
     assert counts[0] == counts[1] > 0
 
 
-def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch):
+def test_freed_memory_is_kept_inside_and_given_back_afterwards(monkeypatch):
     calls = []
 
     class Library:
         mallopt = staticmethod(lambda what, value: calls.append((what, value)))
+        malloc_trim = staticmethod(lambda pad: calls.append(("trim", pad)))
 
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Library)
     monkeypatch.setattr(sys, "platform", "linux")
-    keep_freed_memory()
-    assert [what for what, _ in calls] == [machine.M_MMAP_THRESHOLD, machine.M_TRIM_THRESHOLD]
-    assert all(value >= 2**30 for _, value in calls)
+    thresholds = [machine.M_MMAP_THRESHOLD, machine.M_TRIM_THRESHOLD]
+    with freed_memory_kept():
+        assert [what for what, _ in calls] == thresholds
+        assert all(value >= 2**30 for _, value in calls)
+        calls.clear()
+    assert calls == [*((what, machine.USUAL) for what in thresholds), ("trim", 0)]
 
 
 @pytest.mark.parametrize(("platform", "library"), [("darwin", None), ("linux", object())])
 def test_another_system_or_c_library_is_left_alone(monkeypatch, platform, library):
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(ctypes, "CDLL", lambda _: library if platform == "linux" else pytest.fail("asked"))
-    keep_freed_memory()
+    with freed_memory_kept():
+        pass
