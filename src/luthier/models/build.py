@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
 from luthier.errors import ModelError, Problem
 from luthier.models.config import BuildConfig
+
+transformers.logging.disable_progress_bar()
 
 EOS = "<|end|>"
 SPECIAL_TOKENS = (EOS, "<|system|>", "<|user|>", "<|assistant|>")

@@ -171,7 +171,8 @@ def _pretraining(recipe: PretrainRecipe, scratch: Path, say: Callable[[str], Non
         say(f"build | {words}")
     _write_text(scratch / "rows", documents, dev)
     model = ModelConfig(base=str(scratch / "untrained"))
-    commands = Commands(folders={"luthier run": scratch / "rows"}, keys={"luthier run": pretrain_key(recipe, start)})
+    key = fit.key_of(recipe.train, start, pretrain_inputs(recipe))
+    commands = Commands(folders={"luthier run": scratch / "rows"}, keys={"luthier run": key})
     subject = Subject(name="train", config=recipe.train, model=model, documents=documents)
     return [proving.no_shared_documents(documents, dev)], [(subject, commands)]
 
@@ -277,11 +278,11 @@ def fits(tried: fit.Tried, limits: fit.Machine) -> list[Proof]:
     return [in_memory, on_disk] if most.num_processes == 1 else [on_disk]  # of several, each holds a part
 
 
-def pretrain_key(recipe: PretrainRecipe, start: Path | None) -> str:
-    """The key of the prediction of a pretrain recipe."""
+def pretrain_inputs(recipe: PretrainRecipe) -> dict[str, Path | str]:
+    """What the prediction of a pretrain recipe depends on, besides its training and where it starts."""
     inputs: dict[str, Path | str] = {str(path): path for path in recipe.data.files}
     shape = {"build": recipe.build.model_dump(mode="json"), "data": recipe.data.model_dump(mode="json")}
-    return fit.key_of(recipe.train, start, {**inputs, "shape": json.dumps(shape, sort_keys=True)})
+    return {**inputs, "shape": json.dumps(shape, sort_keys=True)}
 
 
 def _some(rows: Sequence[Any], most: int) -> Sequence[Any]:

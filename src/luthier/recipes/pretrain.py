@@ -56,6 +56,7 @@ def main(
 ) -> int:  # fmt: skip
     """Text -> tokenizer and random network, or a model to go on from -> pre-trained model in RUN/model."""
     from luthier.models.load import load_model
+    from luthier.recipes import check, fit
     from luthier.train.loop import Place
     from luthier.train.training import TrainingData, discard_checkpoints
 
@@ -84,11 +85,13 @@ def main(
             os.replace(blank.with_suffix(".partial"), blank)
         job = launch.Job(start=blank, model=ModelConfig(base=str(blank)), train=recipe.train, run=run.folder,
                          folder=stage.folder, key=stage.key, kind="train")  # fmt: skip
+        compare = fit.watch(run, recipe.train, start, check.pretrain_inputs(recipe), stage=stage)
         trained = launch.trained(job, TrainingData(documents=documents, dev_documents=dev), run)
         model = load_model(trained.model, device="cpu")
         facts = _facts(recipe, model, run, documents=len(documents), start=start)
         (trained.model / "README.md").write_text(_card(facts), encoding="utf-8")
-        stage.finish([p for p in trained.model.rglob("*") if p.is_file() and p.name != "README.md"], facts=facts)
+        stage.finish([p for p in trained.model.rglob("*") if p.is_file() and p.name != "README.md"], facts=facts,
+                     **compare(trained))  # fmt: skip
         discard_checkpoints(Place(run=run, folder=stage.folder, key=stage.key))
         shutil.rmtree(blank)
     stages.stand(stage.folder / "model", recipe.run.dir)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -228,9 +230,16 @@ def _clip(parameters: Sequence[Tensor], max_norm: float | None) -> float:
 
 
 def peak_memory_gib(device: torch.device) -> float:
-    """The most memory that this process has held: of the device where it counts itself, else resident."""
+    """The most memory that this process has held: of the device where it counts itself, else resident.
+
+    The counter of getrusage begins with what the parent held, so Linux's own is taken where it is.
+    """
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device)) / 2**30
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii")) if status.is_file() else None
+    if found is not None:
+        return int(found[1]) / 2**20
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -68,18 +66,6 @@ class DevGrade(NamedTuple):
     measure: Callable[[Model], float]
     times: float
     """All prompts over those."""
-
-
-def own_peak_gib(device: torch.device) -> float:
-    """The most memory of this program alone: the counter of the process begins with what its parent held."""
-    if device.type != "cuda":
-        try:
-            found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
-        except OSError:
-            found = None
-        if found is not None:
-            return int(found[1]) / 2**20
-    return peak_memory_gib(device)
 
 
 def probe(
@@ -176,11 +162,11 @@ class _Bench:
     def grow(self, units: Units) -> None:
         """Up to the largest micro-batch, as far as memory and time allow."""
         plan, device = self.plan, self.model.device
-        self._need_room(own_peak_gib(device))
+        self._need_room(peak_memory_gib(device))
         full = plan.size(units)
         beside = [shrunk(units, SHARES[0])] if plan.has_many_pieces else []  # gradients are there already
         self.step("first", [shrunk(units, SHARES[0])])
-        self.points.append((0.0, own_peak_gib(device)))
+        self.points.append((0.0, peak_memory_gib(device)))
         for share in SHARES:
             some = units if share == 1.0 else shrunk(units, share)
             now = plan.size(some)
@@ -196,7 +182,7 @@ class _Bench:
                 break
             for _ in range(2 if share == 1.0 else 1):  # with the optimiser's state there
                 self.step(f"{share} of the largest", [*beside, some])
-            self.points.append((now, own_peak_gib(device)))
+            self.points.append((now, peak_memory_gib(device)))
 
     def _need_room(self, held_gib: float) -> None:
         """LuthierError where gradients and the optimiser's state alone are more than there is."""
@@ -342,7 +328,7 @@ def _prediction(
             "checkpoints": writes * disk.checkpoint_bytes * disk.seconds_per_byte,
             "model": disk.model_bytes * disk.seconds_per_byte,
         },
-        peak_memory_gib=max(memory_at(bench.points, plan.largest.load.positions), own_peak_gib(device)),
+        peak_memory_gib=max(memory_at(bench.points, plan.largest.load.positions), peak_memory_gib(device)),
         disk_gib=(kept * disk.checkpoint_bytes + best * disk.weight_bytes + disk.model_bytes) / GIB,
         device_memory_gib=_device_memory_gib(device),
         notes=tuple(dict.fromkeys((*plan.notes, *bench.notes, *alone))),

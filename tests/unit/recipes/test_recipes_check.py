@@ -17,8 +17,8 @@ from luthier.recipes.tune import TuneRecipe
 from luthier.records import Example, Message, Preference
 from luthier.runs import Run
 from luthier.train.config import ModelConfig, TrainConfig
+from luthier.train.engine import peak_memory_gib
 from luthier.train.fit import Prediction
-from luthier.train.probe import own_peak_gib
 from luthier.train.training import Trained
 
 ROOMY = fit.Machine(memory_gib=64.0, disk_free_gib=100.0)
@@ -246,7 +246,7 @@ def test_the_probe_measures_its_own_process_and_leaves_only_its_numbers(rows, tm
     found = [Prediction.from_json(row) for row in json.loads((tmp_path / "run" / fit.FILE).read_text()).values()]
     assert len(found) == 2, "as `luthier run` curates the rows, and as `luthier train` takes them"
     assert all(
-        0.1 < prediction.peak_memory_gib < own_peak_gib(load_model(tiny_folder("llama")).device) - 0.4
+        0.1 < prediction.peak_memory_gib < peak_memory_gib(load_model(tiny_folder("llama")).device) - 0.4
         for prediction in found
     )
     assert [path.name for path in (tmp_path / "run").rglob("*")] == [fit.FILE]

@@ -225,7 +225,7 @@ def test_what_would_not_fit_is_foretold_and_not_tried(load_tiny, tmp_path, monke
         return real(self, name, groups)
 
     monkeypatch.setattr(probing._Bench, "step", step)
-    monkeypatch.setattr(probing, "own_peak_gib", lambda device: max(passed, default=0) / 10)
+    monkeypatch.setattr(probing, "peak_memory_gib", lambda device: max(passed, default=0) / 10)
     config = SMALL.model_copy(update={"micro_batch_tokens": 4000, "batch_rows": 30})
     (found,) = probe(load_tiny("llama"), [DATA], config, place=place_in(tmp_path / "a"),
                      budget=Budget(seconds=0.3, memory_gib=20.0))  # fmt: skip
