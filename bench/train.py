@@ -208,7 +208,7 @@ def contenders(asked: argparse.Namespace, work: Work) -> tuple[list[Attempt], di
         if best.options.get("whole_logits"):  # that is our change of TRL's loss: its own fastest setting runs too
             own = [entry for entry in tuned[precision]["tried"]
                    if "error" not in entry and not entry["options"].get("whole_logits") and entry["keeps_rows"]]
-            found.append(known[max(own, key=lambda entry: entry["steady"])["name"]])
+            found += [known[max(own, key=lambda entry: entry["steady"])["name"]]] if own else []
         if not best.keeps_rows:  # its losses are of other rows; the padded run's can be compared
             found.append(known[f"trl {precision}: padded, whole step"])
     return [*found, trl_defaults(asked.batch_rows)], {p: tuned[p] for p in asked.precision}
