@@ -17,7 +17,10 @@ from luthier.errors import LuthierError
 
 if TYPE_CHECKING:
     from luthier.recipes.pretrain import PretrainRecipe
+    from luthier.recipes.studying.config import StudyRecipe
     from luthier.recipes.tune import TuneRecipe
+
+    Loaded = TuneRecipe | PretrainRecipe | StudyRecipe
 
 USER_MUST_FIX = 2
 INTERRUPTED = 130
@@ -70,14 +73,17 @@ def demo(out: Out = Path("luthier-demo")) -> None:
 
 @app.command()
 def new(
-    data: DataFiles,
+    kind: Annotated[str, typer.Argument(help='"tune" for your rows, or "study" for a collection of tasks.')] = "tune",
+    data: Annotated[
+        list[Path] | None, typer.Option("--data", help="A file of rows, again for more; for a study, a folder.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="The base: a folder or a hub name.")] = None,
-    out: Annotated[Path, typer.Option(help="The recipe to write.")] = Path("recipe.toml"),
+    out: Annotated[Path | None, typer.Option(help="The recipe to write: recipe.toml or study.toml.")] = None,
 ) -> None:
-    """Write a recipe for your files, with the format recognised in each."""
-    from luthier.recipes.new import write_recipe
+    """Write a recipe: for your files, with the format recognised in each, or for a study of tasks."""
+    from luthier.recipes.new import write_new
 
-    for line in write_recipe(out, files=data, model=model):
+    for line in write_new(kind, files=data or [], model=model, out=out):
         _print(line)
 
 
@@ -85,10 +91,14 @@ def new(
 def run(recipe: Recipe, overrides: Overrides = None, plain: Plain = False) -> None:
     """Run the script that the recipe names; finished stages are reused, a killed run continues."""
     loaded = _load(recipe, overrides)
+    if loaded.recipe == "study":
+        from luthier.recipes.study import main as study_main
+
+        raise typer.Exit(study_main(loaded, echo=_print))  # a line an arm is all that it shows
     if loaded.recipe == "pretrain":
         from luthier.recipes.pretrain import main as pretrain_main
 
-        raise typer.Exit(_shown(pretrain_main, _as_pretrain(loaded), plain=plain))
+        raise typer.Exit(_shown(pretrain_main, loaded, plain=plain))
     from luthier.recipes.tune import main as tune_main
 
     raise typer.Exit(_shown(tune_main, _as_tune(loaded), plain=plain))
@@ -233,7 +243,7 @@ def check(recipe: Recipe, overrides: Overrides = None, as_json: AsJson = False) 
     """Preflight: proofs on this data, this template and this machine; status 1 if one fails."""
     from luthier.recipes import check as recipe_check
 
-    proofs = recipe_check.main(_load(recipe, overrides), say=_says(as_json))
+    proofs = recipe_check.main(_as_checkable(_load(recipe, overrides)), say=_says(as_json))
     if as_json:
         _print_json(recipe_check.to_json(proofs))
     else:
@@ -340,43 +350,47 @@ def main() -> None:
         sys.exit(OUR_FAULT)
 
 
-def _load(path: Path, overrides: list[str] | None) -> TuneRecipe | PretrainRecipe:
+def _load(path: Path, overrides: list[str] | None) -> Loaded:
     """The recipe of the kind that its `recipe` key names ("tune" unless it says otherwise)."""
     from luthier.config import load_config, read_toml
     from luthier.errors import ConfigError, Problem
     from luthier.recipes.pretrain import PretrainRecipe
+    from luthier.recipes.studying.config import StudyRecipe
     from luthier.recipes.tune import TuneRecipe
 
     data, lines = read_toml(path)
+    kinds: dict[str, type[Loaded]] = {"tune": TuneRecipe, "pretrain": PretrainRecipe, "study": StudyRecipe}
     kind = data.get("recipe", "tune")
-    if kind == "tune":
-        return load_config(TuneRecipe, path, overrides or [])
-    if kind == "pretrain":
-        return load_config(PretrainRecipe, path, overrides or [])
+    if kind in kinds:
+        return load_config(kinds[kind], path, overrides or [])
     raise ConfigError(
         "the recipe cannot be run",
-        [Problem(where=f"{path}:{lines.get('recipe', 1)}: recipe", found=repr(kind), expected='"tune" or "pretrain"',
-                 fix="correct the name")],
+        [Problem(where=f"{path}:{lines.get('recipe', 1)}: recipe", found=repr(kind),
+                 expected='"tune", "pretrain" or "study"', fix="correct the name")],
     )  # fmt: skip
 
 
-def _as_tune(recipe: TuneRecipe | PretrainRecipe) -> TuneRecipe:
-    from luthier.errors import ConfigError, Problem
+def _as_tune(recipe: Loaded) -> TuneRecipe:
     from luthier.recipes.tune import TuneRecipe
 
     if isinstance(recipe, TuneRecipe):
         return recipe
-    raise ConfigError(
+    raise _other_recipe(recipe, '"tune"')
+
+
+def _as_checkable(recipe: Loaded) -> TuneRecipe | PretrainRecipe:
+    if recipe.recipe != "study":
+        return recipe
+    raise _other_recipe(recipe, '"tune" or "pretrain"')
+
+
+def _other_recipe(recipe: Loaded, expected: str) -> LuthierError:
+    from luthier.errors import ConfigError, Problem
+
+    return ConfigError(
         "this command does not read that recipe",
-        [Problem(where="recipe", found=f'"{recipe.recipe}"', expected='"tune"', fix="use `luthier run` for it")],
+        [Problem(where="recipe", found=f'"{recipe.recipe}"', expected=expected, fix="use `luthier run` for it")],
     )
-
-
-def _as_pretrain(recipe: TuneRecipe | PretrainRecipe) -> PretrainRecipe:
-    from luthier.recipes.pretrain import PretrainRecipe
-
-    assert isinstance(recipe, PretrainRecipe)
-    return recipe
 
 
 def _shown(recipe_main: Callable[..., int], recipe: Any, *, plain: bool) -> int:

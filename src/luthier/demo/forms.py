@@ -7,7 +7,7 @@ many, most of them are put together by chance from smaller parts, and none is th
 from collections.abc import Callable, Sequence
 from random import Random
 
-from luthier.demo.requests import Request
+from luthier.demo.asking import Request
 from luthier.demo.scenes import NAMES, and_list
 
 _PAIRED_MARKS = (

@@ -234,7 +234,7 @@ def word_lore(rng: Random) -> str:
         kind = rng.randrange(4)
         if kind == 0:
             word = rng.choice(tuple(OPPOSITE))
-            frames = ("{a} is the opposite of {b}", "if it is not {a} it is {b}", "{a} and {b} are opposites")
+            frames = ("{a} stands opposite to {b}", "if it is not {a} it is {b}", "{a} and {b} are opposites")
             lines.append(rng.choice(frames).format(a=word, b=OPPOSITE[word]))
         elif kind == 1:
             noun = rng.choice(COUNTED_NOUNS)
@@ -260,7 +260,7 @@ def list_lore(rng: Random) -> str:
         f"In capitals the first one is {words[0].upper()}.", f"The last one in brackets is ({words[-1]}).",
     ]  # fmt: skip
     rng.shuffle(lines)
-    intro = rng.choice((f"{owner} has a list: ", "Here is a list: ", f"{owner} wrote down ", "On the list stand "))
+    intro = rng.choice((f"{owner} has a list: ", "A short list: ", f"{owner} wrote down ", "On the list stand "))
     return f"{intro}{', '.join(words)}. {' '.join(lines[: rng.randint(3, 6)])}"
 
 

@@ -1,13 +1,19 @@
-"""Raw training files as one finds them: several shapes, and the faults that real files have, each counted.
+"""Raw training files as one finds them: several shapes, and the faults that real files have, each counted and placed.
 
-`truth.json` says what was planted, file by file. For each file: `read` rows = `good` + `exact_duplicates` + the sum of
-`quarantine`. Rows that only need mending (`mended`) and rows with a placeholder input are among the good ones.
+`truth.json` says what was planted, file by file: how often, and for each row with something planted its first line
+(counted from 1) and what it is. For each file: `read` rows = `good` + `exact_duplicates` + the sum of `quarantine`.
+
+- `quarantine`: rows that cannot be used. A line that is cut in two counts as two rows.
+- `mended`, `placeholder_inputs`: good rows that only need mending.
+- `planted`: good rows, as far as a reader of single rows can tell, that should not be trusted: near duplicates, a
+  second answer to a prompt, another option than the right one, personal data, and rows of a biased clerk.
+
+Rows that give away a held-out prompt would end a run on these files, so they lie apart, in raw_leaked/.
 """
 
-import csv
-import io
+import copy
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,6 +21,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from luthier.demo import faults
+from luthier.demo.faults import MadeRows, Turn
+from luthier.demo.raw_shapes import QUARANTINED, RAW_FILES, Entry, RawFile, Written, in_messages, json_lines
 from luthier.demo.rows import Row
 
 DUPLICATE_SHARE = 0.04
@@ -26,202 +35,255 @@ FAULT_SHARE = 0.006
 MENDED_SHARE = 0.01
 """Good rows with mojibake, and as many with a zero-width character, as a share of the good rows of a file."""
 
+PLANTED_SHARES = {
+    "near_duplicate": 0.01, "conflicting_answer": 0.008, "wrong_label": 0.008, "personal_data": 0.008, "biased": 0.012,
+}  # fmt: skip
+"""Of the good rows of a file; at least one of each, unless the file has fewer than `FEWEST_TO_PLANT` rows."""
+FEWEST_TO_PLANT = 20
+
 PLACEHOLDERS = ("N/A", "<noinput>")
 """What some writers put into an input that they leave empty."""
+PLACEHOLDER_SHARE = 0.4
+"""Of the empty inputs."""
 
-Entry = dict[str, Any] | str
-"""One row in the shape of its file; a string is a line that is not JSON."""
+MENDED = ("mojibake", "zero_width")
+LEAKS = ("leaked_prompt", "leaked_within")
+LEAKED_ROWS = 24
+"""Rows that give away a held-out prompt: half of them as it stands, half within a longer one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One request and its answer, as text."""
+class Source:
+    """One request with its answer, in the words of a template."""
 
     prompt: str
-    answer: str | None
+    answer: str
+    options: tuple[str, ...] = ()
+    """What may be answered; empty when the answer is free."""
+    task: str = ""
+    cluster: str = ""
 
 
-@dataclass(slots=True)
-class Tally:
-    """What was planted in one file."""
-
-    good: int = 0
-    exact_duplicates: int = 0
-    quarantine: Counter[str] = field(default_factory=Counter)
-    mended: Counter[str] = field(default_factory=Counter)
-    placeholder_inputs: int = 0
-
-    def as_json(self) -> dict[str, Any]:
-        """The tally with its sum, in a fixed order."""
-        return {
-            "read": self.good + self.exact_duplicates + self.quarantine.total(),
-            "good": self.good,
-            "exact_duplicates": self.exact_duplicates,
-            "quarantine": dict(sorted(self.quarantine.items())),
-            "mended": dict(sorted(self.mended.items())),
-            "placeholder_inputs": self.placeholder_inputs,
-        }
+def as_source(row: Row) -> Source:
+    """The practice row as the raw files see it."""
+    return Source(row.prompt, row.answer, row.item.choices, row.task.name, row.task.cluster)
 
 
-@dataclass(frozen=True, slots=True)
-class RawFile:
-    """One file to write: its name, its share of the rows, its shape, its faults and how entries become bytes."""
+@dataclass(eq=False, slots=True)
+class Line:
+    """One row to write, what was planted in it, and what it was made of."""
 
-    name: str
-    share: float
-    shape: Callable[[Random, Sequence[Turn], Tally], Entry]
-    faults: tuple[str, ...]
-    encoded: Callable[[Sequence[Entry]], bytes]
-    two_turn_share: float = 0.0
-
-
-def _alpaca(rng: Random, turns: Sequence[Turn], tally: Tally) -> Entry:
-    """Instruction, input and output; a prompt whose first line is a sentence may be cut behind it."""
-    (turn,) = turns
-    head, line_break, rest = turn.prompt.partition("\n")
-    is_sentence = head.count(" ") > 2 and ":" not in head
-    if line_break and is_sentence and rng.random() < 0.8:
-        return {"instruction": head, "input": rest, "output": turn.answer}
-    blank = rng.choice(("", "", "", *PLACEHOLDERS))
-    tally.placeholder_inputs += bool(blank)
-    return {"instruction": turn.prompt, "input": blank, "output": turn.answer}
+    entry: Entry
+    kinds: list[str] = field(default_factory=list)
+    sources: Sequence[Source] = ()
+    of: "Line | None" = None
+    """The row that this one repeats or contradicts."""
+    note: dict[str, Any] = field(default_factory=dict)
 
 
-def _messages(rng: Random, turns: Sequence[Turn], tally: Tally) -> Entry:
-    messages = []
-    for turn in turns:
-        messages += [{"role": "user", "content": turn.prompt}, {"role": "assistant", "content": turn.answer}]
-    return {"messages": messages}
+def write_raw_files(
+    folder: Path, rng: Random, rows: Iterator[Source | Row], count: int, *, held_out: Sequence[Source] = ()
+) -> tuple[tuple[Path, ...], Path]:
+    """Write the raw files with `count` good rows in all, and their truth; returns the files and the truth.
 
-
-def _sharegpt(rng: Random, turns: Sequence[Turn], tally: Tally) -> Entry:
-    conversation = []
-    for turn in turns:
-        conversation += [{"from": "human", "value": turn.prompt}, {"from": "gpt", "value": turn.answer}]
-    return {"id": f"talk-{rng.randrange(16**6):06x}", "conversations": conversation}
-
-
-def _pair(rng: Random, turns: Sequence[Turn], tally: Tally) -> Entry:
-    (turn,) = turns
-    return {"prompt": turn.prompt, "completion": turn.answer or ""}
-
-
-def _json_lines(entries: Sequence[Entry], line_end: str = "\n") -> bytes:
-    lines = (e if isinstance(e, str) else json.dumps(e, ensure_ascii=False) for e in entries)
-    return "".join(line + line_end for line in lines).encode()
-
-
-def _json_lines_crlf(entries: Sequence[Entry]) -> bytes:
-    return _json_lines(entries, "\r\n")
-
-
-def _json_list(entries: Sequence[Entry]) -> bytes:
-    return (json.dumps(entries, ensure_ascii=False, indent=1) + "\n").encode()
-
-
-def _csv_with_bom(entries: Sequence[Entry]) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ("prompt", "completion"), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(e for e in entries if isinstance(e, dict))
-    return text.getvalue().encode("utf-8-sig")
-
-
-def _markdown(entries: Sequence[Entry]) -> bytes:
-    def cell(text: str) -> str:
-        return text.replace("|", "\\|").replace("\n", "<br>")
-
-    rows = (f"| {cell(e['prompt'])} | {cell(e['completion'])} |\n" for e in entries if isinstance(e, dict))
-    return ("| instruction | desired output |\n| --- | --- |\n" + "".join(rows)).encode()
-
-
-RAW_FILES: tuple[RawFile, ...] = (
-    RawFile("alpaca.jsonl", 0.30, _alpaca, ("broken_json", "null_answer", "empty_answer"), _json_lines),
-    RawFile("chat.jsonl", 0.25, _messages, ("broken_json", "wrong_role", "null_answer", "ends_on_user"),
-            _json_lines_crlf),
-    RawFile("sharegpt.json", 0.20, _sharegpt, ("wrong_role", "empty_answer", "ends_on_user"), _json_list,
-            two_turn_share=0.1),
-    RawFile("completions.csv", 0.15, _pair, ("empty_answer",), _csv_with_bom),
-    RawFile("table.md", 0.10, _pair, ("empty_answer",), _markdown),
-)  # fmt: skip
-"""The files of the folder raw/; their shares add up to one."""
-
-
-def write_raw_files(folder: Path, rng: Random, rows: Iterator[Row], count: int) -> tuple[tuple[Path, ...], Path]:
-    """Write the raw files with `count` good rows in all, and their truth; returns the files and the truth."""
+    With `held_out`, rows that give away these prompts are written to raw_leaked/leaked.jsonl, beside the folder; no
+    run on the other files reads them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    truth = {}
+    sources = (as_source(row) if isinstance(row, Row) else row for row in rows)
+    made = MadeRows(rng)
+    truth, total, loans = {}, Counter[str](), []
     left = count
     for raw in RAW_FILES:
         good = left if raw is RAW_FILES[-1] else round(count * raw.share)
         left -= good
-        tally = Tally()
-        entries = _entries(rng, raw, rows, good, tally)
-        (folder / raw.name).write_bytes(raw.encoded(entries))
-        truth[raw.name] = tally.as_json()
-    total = {key: sum(file[key] for file in truth.values()) for key in ("read", "good", "exact_duplicates")}
-    total["quarantine"] = sum(sum(file["quarantine"].values()) for file in truth.values())
+        lines = _lines(rng, raw, sources, good, made)
+        truth[raw.name] = told = _write(folder / raw.name, raw.written, lines)
+        total.update({key: told[key] for key in ("read", "good", "exact_duplicates")})
+        total.update({key: sum(told[key].values()) for key in ("quarantine", "planted")})
+        loans += [line.note for line in lines if "biased" in line.kinds]
+    whole = {"files": truth, "total": dict(total), "bias": _bias(loans, made)}
+    if held_out:
+        leaked = folder.parent / "raw_leaked" / "leaked.jsonl"
+        leaked.parent.mkdir(exist_ok=True)
+        whole["apart"] = {"raw_leaked/leaked.jsonl": _write(leaked, json_lines, _leaked(rng, held_out))}
     # Beside the folder, not in it: a whole folder may be handed to a reader of raw files.
     truth_path = folder.parent / "truth.json"
-    truth_path.write_text(json.dumps({"files": truth, "total": total}, indent=1) + "\n", encoding="utf-8")
+    truth_path.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return tuple(folder / raw.name for raw in RAW_FILES), truth_path
 
 
-def _entries(rng: Random, raw: RawFile, rows: Iterator[Row], good: int, tally: Tally) -> list[Entry]:
+def _write(path: Path, written: Callable[[Sequence[Entry]], Written], lines: Sequence[Line]) -> dict[str, Any]:
+    """Write the file; returns its truth."""
+    text = written([line.entry for line in lines])
+    path.write_bytes((text.head + "".join(text.rows) + text.tail).encode(text.encoding))
+    places = dict(zip(lines, text.first_lines(), strict=True))
+    counts = Counter(kind for line in lines for kind in line.kinds)
+    rejected = {kind: n for kind, n in sorted(counts.items()) if kind in QUARANTINED}
+    if "cut_in_two" in rejected:
+        rejected["cut_in_two"] *= 2
+    bad = sum(1 for line in lines if QUARANTINED.intersection(line.kinds))
+    listed: list[dict[str, Any]] = []
+    for line, number in places.items():
+        of = {} if line.of is None else {"of": places[line.of]}
+        listed += [{"line": number, "kind": kind, **of, **line.note} for kind in line.kinds]
+    return {
+        "read": len(lines) - bad + sum(rejected.values()),
+        "good": len(lines) - bad - counts["exact_duplicate"],
+        "exact_duplicates": counts["exact_duplicate"],
+        "quarantine": rejected,
+        "mended": {kind: counts[kind] for kind in MENDED if counts[kind]},
+        "placeholder_inputs": counts["placeholder_input"],
+        "planted": {kind: counts[kind] for kind in (*PLANTED_SHARES, *LEAKS) if counts[kind]},
+        "rows": listed,
+    }
+
+
+def _bias(loans: Sequence[dict[str, Any]], made: MadeRows) -> dict[str, Any]:
+    """Who is refused how often."""
+    groups = {is_group: [n["refused"] for n in loans if (n["town"] == made.refused_town) is is_group]
+              for is_group in (True, False)}  # fmt: skip
+    group, others = ({"rows": len(g), "refused": sum(g), "share": round(sum(g) / len(g), 4) if g else None}
+                     for g in groups.values())  # fmt: skip
+    return {"field": "town", "group": made.refused_town, "worse_answer": "no", "of_group": group, "of_others": others}
+
+
+def _lines(rng: Random, raw: RawFile, rows: Iterator[Source], good: int, made: MadeRows) -> list[Line]:
     """All rows of a file in random order, the planted ones among them."""
-    entries, sound = [], []
-    for _ in range(good):
-        turns = _turns(rng, raw, rows)
-        damaged = _damaged(rng, turns, round(good * MENDED_SHARE), tally)
-        entries.append(raw.shape(rng, damaged, tally))
-        if damaged is turns:
-            sound.append(entries[-1])
-    copies = rng.sample(sound, round(good * DUPLICATE_SHARE))
-    tally.placeholder_inputs += sum(
-        isinstance(copy, dict) and bool(copy.get("input") in PLACEHOLDERS) for copy in copies
-    )
-    tally.good, tally.exact_duplicates = good, len(copies)
-    for fault in raw.faults:
-        for _ in range(max(2, round(good * FAULT_SHARE))):
-            copies.append(_faulty(rng, raw, rows, fault))
-            tally.quarantine[fault] += 1
-    entries += copies
-    rng.shuffle(entries)
-    return entries
+    wanted = {
+        kind: max(1, round(good * share)) if good >= FEWEST_TO_PLANT else 0 for kind, share in PLANTED_SHARES.items()
+    }
+    lines = [_made(rng, raw, "personal_data", made.personal()) for _ in range(wanted["personal_data"])]
+    lines += [_made(rng, raw, "biased", made.biased()) for _ in range(wanted["biased"])]
+    num_repeats = wanted["near_duplicate"] + wanted["conflicting_answer"]
+    drawn: list[Line] = []
+    damage: Counter[str] = Counter()
+    for _ in range(good - len(lines) - num_repeats):
+        drawn.append(_sound(rng, raw, rows, round(good * MENDED_SHARE), damage))
+    free = [line for line in drawn if not set(line.kinds) & set(MENDED)]
+    rng.shuffle(free)
+    _mislabel(rng, free, wanted["wrong_label"])
+    repeats = _contradictions(rng, free, wanted["conflicting_answer"])
+    repeats += _near_duplicates(rng, raw, free, wanted["near_duplicate"])
+    while len(repeats) < num_repeats:  # where few rows are long or have a task in common
+        repeats.append(_sound(rng, raw, rows, 0, damage))
+    copies = [
+        Line(line.entry, ["exact_duplicate", *line.kinds], of=line) for line in free[: round(good * DUPLICATE_SHARE)]
+    ]
+    rejected = [
+        Line(_faulty(rng, raw, rows, fault), [fault])
+        for fault in raw.faults for _ in range(max(2, round(good * FAULT_SHARE)))
+    ]  # fmt: skip
+    lines += drawn + repeats + copies + rejected
+    rng.shuffle(lines)
+    return lines
 
 
-def _turns(rng: Random, raw: RawFile, rows: Iterator[Row]) -> list[Turn]:
+def _sound(rng: Random, raw: RawFile, rows: Iterator[Source], limit: int, damage: Counter[str]) -> Line:
+    """A good row, damaged in a way that cleaning can mend until `limit` rows of each sort are."""
     count = 2 if rng.random() < raw.two_turn_share else 1
-    return [Turn(row.prompt, row.answer) for row in islice(rows, count)]
-
-
-def _damaged(rng: Random, turns: list[Turn], limit: int, tally: Tally) -> list[Turn]:
-    """The turns with damage that cleaning can mend, until `limit` rows of each sort have it; else the turns given."""
+    sources = list(islice(rows, count))
+    turns = [Turn(source.prompt, source.answer) for source in sources]
     text = "".join(f"{turn.prompt}{turn.answer}" for turn in turns)
-    if not text.isascii() and tally.mended["mojibake"] < limit and rng.random() < 0.5:
-        tally.mended["mojibake"] += 1
-        return [Turn(_mojibake(turn.prompt), _mojibake(turn.answer or "")) for turn in turns]
-    if text.isascii() and tally.mended["zero_width"] < limit and rng.random() < 0.03:
-        tally.mended["zero_width"] += 1
-        first = turns[0]
-        return [Turn(first.prompt.replace(" ", " \u200b", 1), first.answer), *turns[1:]]
-    return turns
+    kinds: list[str] = []
+    if not text.isascii() and damage["mojibake"] < limit and rng.random() < 0.5:
+        garbled = faults.mojibake(turns)
+        turns, kinds = (turns, []) if garbled is None else (garbled, ["mojibake"])
+    elif text.isascii() and damage["zero_width"] < limit and rng.random() < 0.03:
+        turns, kinds = faults.zero_width(turns), ["zero_width"]
+    damage.update(kinds)
+    entry = raw.shape(rng, turns)
+    if entry.get("input") == "" and rng.random() < PLACEHOLDER_SHARE:
+        entry["input"] = rng.choice(PLACEHOLDERS)
+        kinds = [*kinds, "placeholder_input"]
+    return Line(entry, kinds, sources)
 
 
-def _mojibake(text: str) -> str:
-    """The text as it looks when its UTF-8 bytes are read as Windows-1252."""
-    return text.encode("utf-8").decode("cp1252")
+def _with_answer(entry: Entry, answer: str) -> dict[str, Any]:
+    """A copy of the entry, in whatever shape, whose last answer is another."""
+    assert isinstance(entry, dict)
+    new = copy.deepcopy(entry)
+    turns = new.get("messages") or new.get("conversations")
+    place = turns[-1] if turns else new
+    (key,) = {"content", "value", "output", "completion"} & place.keys()
+    place[key] = answer
+    return new
 
 
-def _faulty(rng: Random, raw: RawFile, rows: Iterator[Row], fault: str) -> Entry:
+def _made(rng: Random, raw: RawFile, kind: str, row: faults.Made) -> Line:
+    return Line(raw.shape(rng, [row.turn]), [kind], note=dict(row.note))
+
+
+def _mislabel(rng: Random, free: list[Line], number: int) -> None:
+    """Give rows with options another answer; they are then no longer free."""
+    for line in [line for line in free if len(line.sources) == 1]:
+        if not number:
+            return
+        source = line.sources[0]
+        wrong = faults.another_option(rng, source.answer, source.options)
+        if wrong is not None:
+            line.entry = _with_answer(line.entry, wrong)
+            line.kinds.append("wrong_label")
+            line.note = {"right": source.answer, "found": wrong}
+            free.remove(line)
+            number -= 1
+
+
+def _contradictions(rng: Random, free: list[Line], number: int) -> list[Line]:
+    """Rows with the prompt of another row and another answer: an option, or what a row of the same task answers."""
+    singles = [line for line in free if len(line.sources) == 1]
+    answers: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for line in singles:
+        answers[line.sources[0].task][line.sources[0].answer] = None
+    made: list[Line] = []
+    for line in singles:
+        if len(made) == number:
+            break
+        source = line.sources[0]
+        others = [answer for answer in (source.options or answers[source.task]) if answer != source.answer]
+        if others:
+            answer = rng.choice(others)
+            note = {"right": source.answer, "found": answer}
+            kinds = ["conflicting_answer", *line.kinds]
+            made.append(Line(_with_answer(line.entry, answer), kinds, of=line, note=note))
+            free.remove(line)
+    return made
+
+
+def _near_duplicates(rng: Random, raw: RawFile, free: list[Line], number: int) -> list[Line]:
+    made: list[Line] = []
+    for line in [line for line in free if len(line.sources) == 1]:
+        if len(made) == number:
+            break
+        source = line.sources[0]
+        found = faults.reworded(rng, source.prompt)
+        if found is not None:
+            entry = raw.shape(rng, [Turn(found[0], source.answer)])
+            made.append(Line(entry, ["near_duplicate"], of=line, note={"words_changed": found[1]}))
+            free.remove(line)
+    return made
+
+
+def _leaked(rng: Random, held_out: Sequence[Source]) -> list[Line]:
+    """Rows that give away held-out prompts: every second one as it stands, the others within a longer prompt."""
+    lines = []
+    for number, source in enumerate(rng.sample(held_out, min(LEAKED_ROWS, len(held_out)))):
+        kind = LEAKS[number % 2]
+        prompt = source.prompt if kind == "leaked_prompt" else faults.embedded(rng, source.prompt)
+        entry = in_messages(rng, [Turn(prompt, source.answer)])
+        lines.append(Line(entry, [kind], note={"prompt": source.prompt}))
+    return lines
+
+
+def _faulty(rng: Random, raw: RawFile, rows: Iterator[Source], fault: str) -> Entry:
     """A row that no stage can train on, whose fault is the only one it has."""
     (row,) = islice(rows, 1)
     answer = {"null_answer": None, "empty_answer": ""}.get(fault, row.answer)
-    entry = raw.shape(rng, [Turn(row.prompt, answer)], Tally())
-    assert isinstance(entry, dict)
+    entry = raw.shape(rng, [Turn(row.prompt, answer)])
     if fault == "broken_json":
-        line = json.dumps(entry, ensure_ascii=False)
-        return line[: rng.randrange(len(line) // 3, len(line) - 1)]
+        return faults.cut_off(rng, faults.as_line(entry))
+    if fault == "cut_in_two":
+        return faults.cut_in_two(rng, faults.as_line(entry))
     turns = entry.get("messages") or entry.get("conversations") or []
     if fault == "ends_on_user":
         turns.pop()

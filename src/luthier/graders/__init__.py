@@ -12,6 +12,7 @@ from typing import cast
 from luthier.errors import ConfigError, Problem
 from luthier.graders.auto import grade_as_asked
 from luthier.graders.choice import choice
+from luthier.graders.constraints import constraints
 from luthier.graders.exact import exact
 from luthier.graders.numeric import numeric
 from luthier.graders.overlap import chrf, rouge_l
@@ -25,6 +26,7 @@ GRADERS: dict[str, Grader] = {
     "numeric": numeric,
     "rouge_l": rouge_l,
     "chrf": chrf,
+    "constraints": constraints,
 }
 """The built-in graders by the name that recipes and items use."""
 

@@ -1,7 +1,7 @@
 """Rows end to end in one line, each attending to itself alone: no padding, no mask of all pairs, true isolation.
 
 Linear layers see one long line of real tokens. Attention is taken row by row: on a CPU by one call for the rows of each
-length, on CUDA by torch's variable-length kernel. Where a model asks of attention what this does not compute, it
+length (in bfloat16, of like lengths: `short_rows`), on CUDA by torch's variable-length kernel. Where a model asks of attention what this does not compute, it
 raises; nothing falls back to attention over the whole line.
 """
 
@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import AttentionInterface
+
+from luthier.models.short_rows import Shelves, short_rows_attention
 
 NAME = "luthier_packed"
 """Under this name transformers finds `packed_attention`. It makes no mask for a name that it has no mask for."""
@@ -32,17 +34,20 @@ class PackedRows:
     """int64: counted from 0 in every row."""
     bounds: Tensor
     """int32, rows + 1: running sum of the lengths, for the variable-length kernel."""
+    shelves: Shelves | None = None
+    """Rows of like lengths together, where every row is short; for bfloat16 on a CPU."""
 
     @classmethod
     def of(cls, lengths: Sequence[int]) -> PackedRows:
         """Rows of these lengths."""
         positions = torch.cat([torch.arange(n) for n in lengths]).unsqueeze(0)
         bounds = torch.tensor([0, *lengths], dtype=torch.int32).cumsum(0, dtype=torch.int32)
-        return cls(tuple(lengths), positions, bounds)
+        return cls(tuple(lengths), positions, bounds, Shelves.of(lengths))
 
     def to(self, device: torch.device) -> PackedRows:
         """The same with its tensors on `device`."""
-        return PackedRows(self.lengths, self.positions_1T.to(device), self.bounds.to(device))
+        shelves = self.shelves if device.type == "cpu" else None
+        return PackedRows(self.lengths, self.positions_1T.to(device), self.bounds.to(device), shelves)
 
 
 class NotIsolated(Exception):
@@ -90,6 +95,11 @@ def packed_attention(
         query, key, value = (t.to(half) if t.dtype is torch.float32 else t for t in (query, key, value))
     if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) and not dropout:
         return _by_kernel(query, key, value, packed_rows, scaling=scaling, window=window), None
+    is_short = packed_rows.shelves is not None and (window is None or window >= max(packed_rows.lengths))
+    if query.dtype is torch.bfloat16 and query.device.type == "cpu" and is_short and not dropout:
+        assert packed_rows.shelves is not None
+        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        return short_rows_attention(query, key, value, packed_rows.shelves, scale=scale), None
     return _by_length(query, key, value, packed_rows.lengths, dropout=dropout, scaling=scaling, window=window), None
 
 

@@ -1,13 +1,16 @@
-"""A first recipe for somebody's files."""
+"""A first recipe: for somebody's files, or for a study of tasks."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 from luthier.curate.rows import UNUSABLE, recognise
 from luthier.errors import ConfigError, Problem
+from luthier.tasks import Collection, TasksConfig
 
 TEMPLATE = """# Written by `luthier new`. Every key: docs/recipe.md. Run it with: luthier run {name}
 {comments}
@@ -28,16 +31,28 @@ optim.lr = {lr}
 [run]
 dir = "runs/{stem}"
 """
+STUDY = Path(__file__).parent / "study.toml"
+"""The practice world's study; one of other tasks begins as a copy."""
+NUM_CHOICES = 3
+HELD_OUT_SHARE = 0.2
+"""Of the tasks, about as many as one choice of held-out clusters holds."""
+
+
+def write_new(kind: str, *, files: Sequence[Path], model: str | None, out: Path | None) -> list[str]:
+    """Write a recipe of the kind and return the lines to show. An existing file is never overwritten."""
+    if kind == "study":
+        return write_study_recipe(out or Path("study.toml"), data=files, model=model)
+    if kind != "tune":
+        raise _unusable("the recipe cannot be written", "luthier new", repr(kind), '"tune" or "study"', "choose one")
+    if not files:
+        raise _unusable("the recipe cannot be written", "luthier new", "no --data", "at least one file of rows",
+                        "add --data FILE; `luthier new study` needs none")  # fmt: skip
+    return write_recipe(out or Path("recipe.toml"), files=files, model=model)
 
 
 def write_recipe(out: Path, *, files: Sequence[Path], model: str | None) -> list[str]:
-    """Write the recipe and return what was recognised, a line a file. An existing recipe is never overwritten."""
-    if out.exists():
-        raise ConfigError(
-            "the recipe is there already",
-            [Problem(where=str(out), found="a file", expected="a name that is free",
-                     fix="give another name with --out, or remove the file")],
-        )  # fmt: skip
+    """Write a tune recipe and return what was recognised, a line a file."""
+    _refuse_to_overwrite(out)
     shapes = recognise(list(files))
     lines = [f"{path}: " + ", ".join(f"{count:,} {shape}" for shape, count in found.items())
              for path, found in shapes.items()]  # fmt: skip
@@ -52,6 +67,92 @@ def write_recipe(out: Path, *, files: Sequence[Path], model: str | None) -> list
         lr="2e-5" if only_preferences else "2e-4",
         stem=out.stem,
     )
+    _write(out, text)
+    return [*lines, f"wrote {out}; next: luthier check {out}, then luthier run {out}"]
+
+
+def write_study_recipe(out: Path, *, data: Sequence[Path], model: str | None) -> list[str]:
+    """Write a study of the practice world's tasks, or of the collection in a folder, and return what was found."""
+    from luthier.recipes.studying.rows import is_super_natural, read_tasks
+
+    _refuse_to_overwrite(out)
+    if len(data) > 1:
+        raise _unusable("the recipe cannot be written", "--data", f"{len(data)} folders", "one", "name one folder")
+    config = TasksConfig(collection=data[0]) if data else TasksConfig()
+    collection = read_tasks(config)
+    text = STUDY.read_text(encoding="utf-8").partition("\n")[2]
+    title = "# Written by `luthier new study`. Run it with: luthier run " + out.name
+    if not data:
+        title += "\n# Does tuning on more clusters of tasks help with clusters that were never trained?"
+    text = f"{title}\n{text}".replace('dir = "runs/study"', f'dir = "runs/{out.stem}"')
+    if model is not None:
+        text = _set(text, "base", json.dumps(model))
+    if data:
+        text = _set(text, "collection", json.dumps(str(data[0])))
+        text = _for_collection(text, collection, is_super_natural=is_super_natural(config))
+    _write(out, text)
+    tasks, clusters = len(collection.tasks), len(collection.clusters)
+    return [f"{data[0] if data else 'the practice world'}: {tasks} tasks in {clusters} clusters",
+            f"wrote {out}; next: luthier run {out}"]  # fmt: skip
+
+
+def _for_collection(text: str, collection: Collection, *, is_super_natural: bool) -> str:
+    """The recipe with numbers that suit the collection; choices of held-out clusters where it brings none."""
+    arms = ["clusters", "transfer", "tasks", "templates", "wording", "inversion", "cap", "specialist"]
+    if is_super_natural:
+        arms = ["clusters", "tasks", "transfer"]  # one template a task, none of them inverted
+        text = _set(text, "tasks", "[4, 16, 64]")
+        text = _set(text, "templates_per_item", "1")
+        text = _set(text, "max_length", "512")
+        text = _set(text, "max_new_tokens", "48")
+    for kind, key in (("templates", "templates"), ("wording", "wordings"), ("specialist", "specialists")):
+        if kind not in arms:
+            text = re.sub(rf"^{key} = .*\n", "", text, flags=re.MULTILINE)
+    text = _set(text, "arms", json.dumps(arms))
+    if collection.held_out:
+        return text
+    choices = json.dumps([list(choice) for choice in suggested_choices(collection)], ensure_ascii=False)
+    return re.sub(r"^(seeds = .*\n)", lambda found: f"{found[1]}held_out = {choices}\n", text, flags=re.MULTILINE)
+
+
+def suggested_choices(collection: Collection) -> list[tuple[str, ...]]:
+    """Three choices of held-out clusters without a cluster in common, each of about a fifth of the tasks.
+
+    Those are left out that would exclude more than half of the tasks. Fewer choices where there are few clusters.
+    """
+    clusters = list(collection.clusters)
+    Random("held-out clusters").shuffle(clusters)
+    wanted = HELD_OUT_SHARE * len(collection.tasks)
+    choices: list[tuple[str, ...]] = []
+    current: tuple[str, ...] = ()
+    for cluster in clusters:
+        tried = (*current, cluster)
+        if len(collection.trainable(tried)) < len(collection.tasks) / 2:
+            continue
+        current = tried
+        if len(collection.members(current)) >= wanted:
+            choices.append(current)
+            current = ()
+        if len(choices) == NUM_CHOICES:
+            break
+    return choices or ([current] if current else [])
+
+
+def _set(text: str, key: str, value: str) -> str:
+    """The line of a key with another value; its comment, which spoke of the first, goes."""
+    return re.sub(rf"^{re.escape(key)} = .*$", lambda _: f"{key} = {value}", text, count=1, flags=re.MULTILINE)
+
+
+def _refuse_to_overwrite(out: Path) -> None:
+    if out.exists():
+        raise _unusable("the recipe is there already", str(out), "a file", "a name that is free",
+                        "give another name with --out, or remove the file")  # fmt: skip
+
+
+def _write(out: Path, text: str) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, encoding="utf-8")
-    return [*lines, f"wrote {out}; next: luthier check {out}, then luthier run {out}"]
+
+
+def _unusable(summary: str, where: str, found: str, expected: str, fix: str) -> ConfigError:
+    return ConfigError(summary, [Problem(where=where, found=found, expected=expected, fix=fix)])

@@ -8,7 +8,6 @@ With recipes/pretrain.toml: 2.8M parameters, 10.8M tokens of the practice world'
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import os
@@ -35,6 +34,8 @@ class PretrainData(Config):
     """Plain text: .txt with blank lines between documents, or .jsonl with a "text" in each row."""
     practice_documents: int = Field(0, ge=0)
     """Documents of the practice world to generate and add."""
+    practice_without: tuple[str, ...] = ()
+    """Clusters of the practice tasks whose requests those documents never hold, in whatever words."""
     dev_share: float = Field(0.005, ge=0, lt=1)
     """Share of the documents kept for measuring the loss; the last ones."""
 
@@ -131,7 +132,14 @@ def _documents(data: PretrainData, *, seed: int) -> tuple[list[str], list[str]]:
     from luthier.train.documents import read_documents
 
     texts = read_documents(data.files) if data.files else []
-    texts += itertools.islice(practice_documents(seed, data.practice_documents), data.practice_documents)
+    try:
+        texts += practice_documents(seed, data.practice_documents, data.practice_without)
+    except ValueError as error:
+        raise ConfigError(
+            "the practice world has no such text",
+            [Problem(where="data.practice_without", found=", ".join(data.practice_without), expected=str(error),
+                     fix="name clusters of the practice tasks")],
+        ) from error  # fmt: skip
     if not texts:
         raise DataError(
             "there is no text to train on",

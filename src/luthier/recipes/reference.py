@@ -19,13 +19,15 @@ from pydantic.fields import FieldInfo
 from luthier.config import Config, Key, all_keys, nested_config
 from luthier.recipes.pretrain import PretrainRecipe
 from luthier.recipes.serve import ServeRecipe
+from luthier.recipes.studying.config import StudyRecipe
 from luthier.recipes.tune import TuneRecipe
 
 INTRODUCTION = """# Recipe reference
 
 Made from the config types by `python -m luthier.recipes.reference > docs/recipe.md`; do not edit it by hand.
 
-A recipe is a TOML file. Its key `recipe` names the script that reads it: "tune", which is the default, or "pretrain".
+A recipe is a TOML file. Its key `recipe` names the script that reads it: "tune", which is the default, "pretrain" or
+"study".
 
 - The command line goes before the file, and the file before the defaults. Nothing else is read: no environment
   variables, no second file.
@@ -39,10 +41,11 @@ A recipe is a TOML file. Its key `recipe` names the script that reads it: "tune"
 PARTS: tuple[tuple[str, type[Config]], ...] = (
     ("The tune recipe", TuneRecipe),
     ("The pretrain recipe", PretrainRecipe),
+    ("The study recipe", StudyRecipe),
     ("Keys on the command line of luthier serve", ServeRecipe),
 )
 WORDS = {str: "text", Path: "path", int: "whole number", float: "number", bool: "true or false"}
-PLURALS = {str: "texts", Path: "paths", int: "whole numbers"}
+PLURALS = {str: "texts", Path: "paths", int: "whole numbers", float: "numbers"}
 OFF = ' or "none"'
 BOUNDS = {"ge": "at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}", "min_length": "at least {}"}
 """Limits of a key, by the names that annotated_types gives them."""

@@ -27,9 +27,12 @@ class ModelConfig(Config):
 class OptimConfig(Config):
     """The optimiser, its learning-rate schedule, and the average of the weights."""
 
-    name: Literal["adamw", "adamw_8bit", "adafactor"] = Field("adamw", json_schema_extra=known_as("optimizer", "optim"))
+    name: Literal["adamw", "adamw_8bit", "adafactor", "muon"] = Field(
+        "adamw", json_schema_extra=known_as("optimizer", "optim")
+    )
     """"adamw" (arXiv:1711.05101); the same with its state in 8 bits (arXiv:2110.02861); Adafactor (arXiv:1804.04235),
-    whose state is about a thousandth."""
+    whose state is about a thousandth; Muon (arXiv:2502.16982) for the matrices inside the layers with AdamW for the
+    rest, at the same `lr`, whose state for a matrix is half."""
     lr: float = Field(2e-4, gt=0, json_schema_extra=known_as("learning_rate"))
     """Highest learning rate, reached after warm-up."""
     schedule: Literal["cosine", "linear", "constant"] = Field("cosine", json_schema_extra=known_as("lr_scheduler_type"))
@@ -39,9 +42,9 @@ class OptimConfig(Config):
     weight_decay: float = Field(0.0, ge=0)
     """Decoupled weight decay; matrices only, never norms or biases."""
     beta1: float = Field(0.9, ge=0, lt=1, json_schema_extra=known_as("adam_beta1"))
-    """Decay of the running mean of the gradient (not "adafactor")."""
+    """Decay of the running mean of the gradient (not "adafactor", nor the matrices of "muon": 0.95)."""
     beta2: float = Field(0.999, ge=0, lt=1, json_schema_extra=known_as("adam_beta2"))
-    """Decay of the running mean of the squared gradient (not "adafactor")."""
+    """Decay of the running mean of the squared gradient (not "adafactor", nor the matrices of "muon")."""
     max_grad_norm: float | None = Field(1.0, gt=0, json_schema_extra=known_as("grad_clip", "clip_grad_norm"))
     """The gradient of a whole step is scaled down to this norm; "none" never clips."""
     bf16_updates: Literal["masters", "stochastic"] = "masters"

@@ -20,6 +20,7 @@ from torch.nn import Parameter
 from luthier.errors import ConfigError, Problem
 from luthier.models.quantised import without_downloads
 from luthier.train.config import OptimConfig
+from luthier.train.muon import Combined, is_orthogonalised, make_muon, refuse_without_matrices
 
 FUSED_DEVICES = ("cpu", "cuda", "mps", "xpu")
 """Kinds of device for which torch has AdamW in one kernel."""
@@ -39,8 +40,10 @@ def make_optimiser(named: Sequence[tuple[str, Parameter]], config: OptimConfig) 
     `restore_tensors`, never with `state_dict`.
     """
     trainable = [p for _, p in named if p.requires_grad]
+    inner = {p for name, p in named if config.name == "muon" and is_orthogonalised(name, p)}
     groups: list[dict[str, Any]] = [
-        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in trainable if p in inner], "weight_decay": config.weight_decay, "by_muon": True},
+        {"params": [p for p in trainable if p.ndim >= 2 and p not in inner], "weight_decay": config.weight_decay},
         {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
     ]
     groups = [g for g in groups if g["params"]]
@@ -299,4 +302,12 @@ def _adafactor(groups: list[dict[str, Any]], *, config: OptimConfig) -> torch.op
     return made
 
 
-MAKERS = {"adamw": _adamw, "adamw_8bit": _adamw_8bit, "adafactor": _adafactor}
+def _muon(groups: list[dict[str, Any]], *, config: OptimConfig) -> torch.optim.Optimizer:
+    """Muon for the groups marked for it, AdamW for the others, where there are any."""
+    refuse_without_matrices(groups)
+    rest = [group for group in groups if not group.get("by_muon")]
+    muon = make_muon([group for group in groups if group.get("by_muon")], lr=config.lr)
+    return Combined([muon, *([_adamw(rest, config=config)] if rest else [])])
+
+
+MAKERS = {"adamw": _adamw, "adamw_8bit": _adamw_8bit, "adafactor": _adafactor, "muon": _muon}

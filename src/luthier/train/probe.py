@@ -42,7 +42,7 @@ SHARES = (1 / 16, 1 / 4, 1.0)
 """Shares of the largest micro-batch, tried in this order, so that what does not fit is known before it is tried."""
 QUANTILES = (0.5, 0.1, 0.9, 0.3, 0.7)
 """Typical steps of the run, by their size."""
-STATE_BYTES = {"adamw": 8, "adamw_8bit": 2, "adafactor": 0}
+STATE_BYTES = {"adamw": 8, "muon": 4, "adamw_8bit": 2, "adafactor": 0}
 """Bytes of the optimiser's state for each parameter that trains, about."""
 MOST_ROUNDS = 12
 """Times that each typical step is done at most."""

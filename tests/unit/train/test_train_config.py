@@ -332,6 +332,15 @@ def test_an_option_that_this_model_would_not_read_is_refused(run_of, options, wh
     assert error.value.problems[0].where == where and found in error.value.problems[0].found
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("name", "adamw"), ("beta1", 0.5), ("beta2", 0.5), ("weight_decay", 0.5), ("ema_decay", 0.5)]
+)
+def test_muon_reads_the_options_that_it_takes(run_of, key, value):
+    """PITFALL 34."""
+    muon = changed(SFT, "optim.name", "muon")
+    assert weights(run_of(muon)) != weights(run_of(changed(muon, f"optim.{key}", value)))
+
+
 def test_8_bit_state_makes_a_difference_where_its_package_is(run_of):
     if importlib.util.find_spec("bitsandbytes") is None:
         with pytest.raises(ConfigError, match=r"train\.optim\.name"):
@@ -494,7 +503,8 @@ def test_a_combination_that_reads_a_key_by_nothing_is_refused_with_the_fix(optio
     [{"eval_every": 5, "keep_best": "loss", "stop_after": 2}, {"eval_every": 5, "keep_best": "exact"}, {"eval_every": 5},
      {"method": "pretrain", "eval_every": 5, "keep_best": "loss"}, {"method": "grpo", "eval_every": 5, "keep_best": "auto"},
      {"adapter": "qlora", "lora": {"rank": 8}}, {"method": "dpo", "lora": {"rank": 16}, "max_length": 512},
-     {"text": {"files": (TEXT_FILE,), "share": 0.3}}, {"optim": {"name": "adafactor", "weight_decay": 0.1}}],
+     {"text": {"files": (TEXT_FILE,), "share": 0.3}}, {"optim": {"name": "adafactor", "weight_decay": 0.1}},
+     {"optim": {"name": "muon", "beta1": 0.8, "beta2": 0.95, "weight_decay": 0.1}}],
     ids=str,
 )  # fmt: skip
 def test_a_combination_that_is_read_is_taken(options):

@@ -22,9 +22,9 @@ from luthier.train.optimisers import (
     stochastic_round_,
 )
 
-NAMES = ("adamw", "adafactor", "adamw_8bit")
+NAMES = ("adamw", "adafactor", "adamw_8bit", "muon")
 FORMATS = ("float32", "masters", "stochastic")
-SHAPES = {"embed.weight": (33, 7), "layer.weight": (96, 64), "norm.weight": (100,)}
+SHAPES = {"embed.weight": (33, 7), "layers.0.weight": (96, 64), "norm.weight": (100,)}
 
 
 @pytest.fixture(params=NAMES)
@@ -133,11 +133,11 @@ def test_updates_are_those_of_the_paper_in_float64(kind, plain):
 
 def dequantised(state, part):
     """A state of 8 bits as numbers, block by block, written plainly; and the numbers that it could have held."""
-    codes = state[f"layer.weight/state{part}"].flatten().numpy()
-    table = state[f"layer.weight/qmap{part}"].double().numpy()
-    scale = state[f"layer.weight/absmax{part}"].double().numpy()
+    codes = state[f"layers.0.weight/state{part}"].flatten().numpy()
+    table = state[f"layers.0.weight/qmap{part}"].double().numpy()
+    scale = state[f"layers.0.weight/absmax{part}"].double().numpy()
     number = np.array([table[code] * scale[i // 256] for i, code in enumerate(codes)])
-    return number.reshape(SHAPES["layer.weight"]), np.sort(table), scale
+    return number.reshape(SHAPES["layers.0.weight"]), np.sort(table), scale
 
 
 def test_8_bit_adamw_is_adamw_from_its_8_bit_state():
@@ -145,9 +145,9 @@ def test_8_bit_adamw_is_adamw_from_its_8_bit_state():
     named = parameters()
     optimiser = make_optimiser(named, options(name="adamw_8bit", weight_decay=0.1, beta1=0.8, beta2=0.95))
     advance(optimiser, named, range(3))
-    weight = dict(named)["layer.weight"]
+    weight = dict(named)["layers.0.weight"]
     before, state = weight.detach().double().numpy(), state_tensors(optimiser, named)
-    assert state["layer.weight/state1"].dtype is torch.uint8
+    assert state["layers.0.weight/state1"].dtype is torch.uint8
     m, v = (dequantised({k: t.clone() for k, t in state.items()}, part)[0] for part in (1, 2))
     advance(optimiser, named, [3])
     wanted, *moments = plain_adamw(
@@ -161,10 +161,10 @@ def test_8_bit_adamw_is_adamw_from_its_8_bit_state():
 
 
 def test_an_update_of_adafactor_is_as_large_as_the_rate_says_and_its_state_is_small():
-    shape = {"layer.weight": (512, 512)}
+    shape = {"layers.0.weight": (512, 512)}
     named = parameters(shapes=shape)
     optimiser = make_optimiser(named, options(name="adafactor", lr=1e-3))
-    before = values(named)["layer.weight"]
+    before = values(named)["layers.0.weight"]
     advance(optimiser, named, [0])
     assert float((named[0][1].detach() - before).square().mean().sqrt()) == pytest.approx(1e-3, rel=0.02)
     state = sum(t.numel() for t in state_tensors(optimiser, named).values())
@@ -207,7 +207,7 @@ def test_what_is_frozen_or_has_no_gradient_stays(name, form):
     optimiser.step()
     assert [torch.equal(p, before[key]) for key, p in named] == [True, False, True]
     assert {key.rpartition("/")[0] for key in state_tensors(optimiser, named) if not key.endswith("/master")} == {
-        "layer.weight"
+        "layers.0.weight"
     }
 
 
@@ -312,7 +312,7 @@ def tiny_moves(form, kind, *, plain=False):
     dtype = torch.float32 if form == "float32" else torch.bfloat16
     weight = Parameter(start.to(dtype, copy=True))
     config = options(form, name=kind, lr=1e-4)
-    optimiser = torch.optim.AdamW([weight], lr=1e-4) if plain else make_optimiser([("weight", weight)], config)
+    optimiser = torch.optim.AdamW([weight], lr=1e-4) if plain else make_optimiser([("layers.0.weight", weight)], config)
     torch.manual_seed(0)
     for _ in range(1000):
         weight.grad = sign.to(dtype)

@@ -1,0 +1,249 @@
+"""What else tuning promises, measured before and after: dependence on phrasing, intent, few examples, forgetting, cost.
+
+"Before" is the base in its better reading, "after" the arm of all clusters. Each part is None or empty where its arms
+are not there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from luthier.recipes.study_arms import RUNGS, Arms, Finished, Values, by_template, differences, values_of
+from luthier.stats.intervals import ratio_interval
+
+Json = dict[str, Any]
+Chosen = Mapping[str, Mapping[tuple[str, str], str]]
+"""For each base the reading that counts, by rung and metric."""
+Estimator = Callable[[Values], Json | None]
+"""The mean over tasks with its interval."""
+
+COPY = "copy"
+"""The reading that asks no model and says the prompt again."""
+PROMISES = {
+    "contrast": {"right": "group_right"},
+    "paraphrase": {"consistent": "is_consistent", "right": "is_right"},
+}
+"""What is counted in each kind of set, and the field that says so."""
+
+
+def effects(arms: Arms, chosen: Chosen, estimate: Estimator) -> Json:
+    """All parts, by name."""
+    return {
+        "spread": list(spread(arms, chosen, estimate)),
+        "promises": list(promises(arms, estimate)),
+        "transfer": transfer(arms, chosen, estimate),
+        "forgetting": list(forgetting(arms)),
+        "cost": cost(arms),
+        "specialists": list(specialists(arms, chosen, estimate)),
+        "copy": list(copied(arms, estimate)),
+    }
+
+
+def spread(arms: Arms, chosen: Chosen, estimate: Estimator) -> Iterator[Json]:
+    """How much the score of a task depends on its phrasing: sd and inter-quartile range over templates of one item set.
+
+    Before and after are measured on the same templates and rows. A model that fails everywhere has no spread: the
+    scores stand beside it.
+    """
+    base = arms.base_of(arms.main) if arms.main else None
+    if arms.main is None or base is None:
+        return
+    for rung in RUNGS:
+        before = values_of(arms.groups[base], rung, "generated", reading=chosen[base].get((rung, "generated"), "none"))
+        after = values_of(arms.groups[arms.main], rung, "generated")
+        shared = {place: keys for place, items in after.items() if (keys := items.keys() & before.get(place, {}).keys())
+                  and len({template for template, _ in keys}) > 1}  # fmt: skip
+        kept = [{place: {key: values[place][key] for key in sorted(keys)} for place, keys in shared.items()}
+                for values in (before, after)]  # fmt: skip
+        if not shared:
+            continue
+        row: Json = {"rung": rung, "templates": fmean(len({t for t, _ in keys}) for keys in shared.values())}
+        for name, measure in (("sd", _sd), ("iqr", _iqr)):
+            measured = [{place: {("", ""): measure(items)} for place, items in values.items()} for values in kept]
+            row[name] = {
+                "before": estimate(measured[0]), "after": estimate(measured[1]),
+                "difference": estimate(differences(*measured)),
+            }  # fmt: skip
+        yield {**row, "score": {"before": estimate(kept[0]), "after": estimate(kept[1])}}
+
+
+def promises(arms: Arms, estimate: Estimator) -> Iterator[Json]:
+    """Contrast groups that are wholly right, paraphrase sets answered alike: before and after, paired by set."""
+    base = arms.base_of(arms.main) if arms.main else None
+    if arms.main is None or base is None:
+        return
+    for kind, counted in PROMISES.items():
+        after = _sets(arms.groups[arms.main], kind)
+        readings = _set_readings(arms.groups[base], kind)
+        if not after or not readings:
+            continue
+        first = next(iter(counted.values()))
+        best = max(readings, key=lambda name: _share(readings[name], first, readings[name].keys() & after.keys()))
+        common = [key for key in after if key in readings[best]]
+        for what, name in counted.items():
+            pairs = [_flags({key: found[key] for key in common}, name) for found in (readings[best], after)]
+            yield {
+                "kind": kind, "what": what, "sets": len({key[1:] for key in common}), "base_reading": best,
+                "before": estimate(pairs[0]), "after": estimate(pairs[1]), "difference": estimate(differences(*pairs)),
+            }  # fmt: skip
+
+
+def transfer(arms: Arms, chosen: Chosen, estimate: Estimator) -> Json | None:
+    """Scores of a new task learned from few examples, from the base and from the tuned model, and their differences."""
+    found: dict[tuple[str, int, str], Values] = {}
+    for finished in arms.groups.values():
+        for arm in finished:
+            if arm.kind == "transfer":
+                key = (str(arm.about["method"]), int(arm.about["examples"]), str(arm.about["start"]))
+                for place, items in values_of([arm], "clusters", "generated").items():
+                    found.setdefault(key, {})[place] = items
+    if not found:
+        return None
+    places = {place for values in found.values() for place in values}
+    zero = _without_examples(arms, chosen)
+    for method in sorted({method for method, _, _ in found}):
+        for start, values in zero.items():
+            found[method, 0, start] = {place: items for place, items in values.items() if place in places}
+    points, gains = [], []
+    for (method, examples, start), values in sorted(found.items()):
+        if (score := estimate(values)) is not None:
+            points.append({"way": method, "examples": examples, "start": start, **score})
+        if start == "tuned" and (method, examples, "base") in found:
+            gain = estimate(differences(found[method, examples, "base"], values))
+            if gain is not None:
+                gains.append({"way": method, "examples": examples, **gain})
+    return {"points": points, "differences": gains, "task_names": sorted({task for _, task in places})}
+
+
+def forgetting(arms: Arms) -> Iterator[Json]:
+    """Perplexity on plain text, tuned over base: exp of the difference in nats a token, paired by document."""
+    for group in arms.tuned:
+        base = arms.base_of(group)
+        pairs = _texts(arms.groups[base], arms.groups[group]) if base else []
+        if not pairs:
+            continue
+        documents = [number for before, _ in pairs for number in range(len(before["nats"]))]
+        tokens = np.array([t for before, _ in pairs for t in before["tokens"]], dtype=np.float64)
+        nats = [np.array([n for pair in pairs for n in pair[k]["nats"]], dtype=np.float64) for k in (0, 1)]
+        ratio = ratio_interval(nats[1] - nats[0], tokens, documents)
+        yield {
+            "arm": group,
+            "base": math.exp(nats[0].sum() / tokens.sum()), "after": math.exp(nats[1].sum() / tokens.sum()),
+            "ratio": math.exp(ratio.value), "low": _exp(ratio.low), "high": _exp(ratio.high),
+            "documents": len(set(documents)), "blocks": len(pairs), "method": f"exp of a {ratio.method}",
+        }  # fmt: skip
+
+
+def cost(arms: Arms) -> Json | None:
+    """What tuning on all clusters took, as a share of pre-training its base where that is known."""
+    trained = [arm.facts["train"] for arm in arms.groups.get(arms.main or "", ()) if "train" in arm.facts]
+    if not trained or arms.main is None:
+        return None
+    found: Json = {key: fmean(t[key] for t in trained) for key in ("tokens", "seconds", "steps")
+                   if all(t.get(key) is not None for t in trained)}  # fmt: skip
+    base = arms.base_of(arms.main)
+    bases = arms.groups.get(base or "", ())
+    made: Json = next((arm.facts["pretraining"] for arm in bases if arm.facts.get("pretraining")), {})
+    for key in ("tokens", "seconds"):
+        if made.get(key) and key in found:
+            found |= {f"base_{key}": made[key], f"share_{key}": found[key] / made[key]}
+    return found
+
+
+def specialists(arms: Arms, chosen: Chosen, estimate: Estimator) -> Iterator[Json]:
+    """A model of one task: against its base and against the model of all clusters, on that task and on all others."""
+    for group in arms.tuned:
+        finished = arms.groups[group]
+        base = arms.base_of(group)
+        if finished[0].kind != "specialist" or base is None:
+            continue
+        for side, rung in (("its own task", "phrasings"), ("unseen clusters", "clusters")):
+            ours = values_of(finished, rung, "generated")
+            reading = chosen[base].get((rung, "generated"), "none")
+            before = values_of(arms.groups[base], rung, "generated", reading=reading)
+            full = values_of(arms.groups[arms.main], rung, "generated") if arms.main else {}
+            yield {
+                "arm": group, "task": finished[0].about.get("task"), "side": side, "score": estimate(ours),
+                "against_base": estimate(differences(before, ours)),
+                "against_all": estimate(differences(full, ours)),
+            }  # fmt: skip
+
+
+def copied(arms: Arms, estimate: Estimator) -> Iterator[Json]:
+    """What saying the prompt again scores, by rung, where the study measured it: the floor of overlap metrics."""
+    bases = [arm for finished in arms.groups.values() for arm in finished if arm.kind == "base"]
+    for rung in RUNGS:
+        if (found := estimate(values_of(bases, rung, "generated", reading=COPY))) is not None:
+            yield {"rung": rung, **found}
+
+
+def _without_examples(arms: Arms, chosen: Chosen) -> dict[str, Values]:
+    """Where the curves begin: the base in its better reading, and the tuned model, without any example of the task."""
+    if arms.main is None:
+        return {}
+    zero = {"tuned": values_of(arms.groups[arms.main], "clusters", "generated")}
+    if base := arms.base_of(arms.main):
+        reading = chosen[base].get(("clusters", "generated"), "none")
+        zero["base"] = values_of(arms.groups[base], "clusters", "generated", reading=reading)
+    return zero
+
+
+def _sd(items: Mapping[tuple[str, str], float]) -> float:
+    return float(np.std([fmean(v) for v in by_template(items).values()], ddof=1))
+
+
+def _iqr(items: Mapping[tuple[str, str], float]) -> float:
+    low, high = np.percentile([fmean(v) for v in by_template(items).values()], [25, 75])
+    return float(high - low)
+
+
+Key = tuple[Any, str, str]
+"""Block, set and topic: what a group of prompts is paired by."""
+
+
+def _sets(finished: Sequence[Finished], kind: str) -> dict[Key, Json]:
+    return _keyed((arm, arm.facts.get("promises", {}).get(kind, ())) for arm in finished)
+
+
+def _set_readings(finished: Sequence[Finished], kind: str) -> dict[str, dict[Key, Json]]:
+    """The base's sets by the way it was asked; one unnamed way where the file holds but one."""
+    found = {}
+    named = dict.fromkeys(name for arm in finished for name in arm.facts.get("promises", {}) if name in arm.readings)
+    for name in named:
+        found[name] = _keyed((arm, arm.facts.get("promises", {}).get(name, {}).get(kind, ())) for arm in finished)
+    if plain := _sets(finished, kind):
+        found[""] = plain
+    return {name: sets for name, sets in found.items() if sets}
+
+
+def _keyed(rows: Iterator[tuple[Finished, Sequence[Json]]] | Any) -> dict[Key, Json]:
+    return {(arm.block, str(row["set"]), str(row.get("topic", ""))): row for arm, sets in rows for row in sets}
+
+
+def _share(sets: Mapping[Key, Json], name: str, keys: Any) -> float:
+    return fmean(float(sets[key][name]) for key in keys) if keys else -1.0
+
+
+def _flags(sets: Mapping[Key, Json], name: str) -> Values:
+    """Sets as if they were tasks, so that intervals resample sets; topics and blocks within a set stay together."""
+    found: Values = {}
+    for (block, group, topic), row in sets.items():
+        found.setdefault((block, group), {})["", topic] = float(row[name])
+    return found
+
+
+def _texts(before: Sequence[Finished], after: Sequence[Finished]) -> list[tuple[Json, Json]]:
+    """The plain text of base and arm in each block that has both, on the same documents."""
+    bases = {arm.block: arm.facts["plain_text"] for arm in before if arm.facts.get("plain_text")}
+    found = [(bases[arm.block], arm.facts["plain_text"]) for arm in after
+             if arm.facts.get("plain_text") and arm.block in bases]  # fmt: skip
+    return [(a, b) for a, b in found if a["tokens"] == b["tokens"]]
+
+
+def _exp(value: float) -> float | None:
+    return math.exp(value) if math.isfinite(value) else None

@@ -1,0 +1,326 @@
+"""RUN/report.html and RUN/figures of a study, from RUN/study.json: verdicts first, then the curve, then all else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from luthier.recipes import study_words
+from luthier.recipes.study_arms import RUNGS
+from luthier.recipes.study_figures import figures
+from luthier.recipes.study_summary import COUNTED, write_summary
+from luthier.recipes.study_words import (
+    RUNG_MEANINGS,
+    RUNG_NAMES,
+    arm_name,
+    closing_lines,
+    difference_of,
+    score_of,
+    verdicts,
+)
+from luthier.reports import Page
+from luthier.reports.curves import standalone
+
+Json = Mapping[str, Any]
+
+ABOUT = """A score is the share of right answers above chance, (score - chance) / (1 - chance): 0 is guessing among the
+options shown, 1 is always right. It is the mean over tasks of the mean over blocks; a block is one seed and one choice
+of held-out clusters. Generated: what the model wrote is graded. Likeliest option: the right option is found likeliest
+among those shown.
+
+Intervals are 95 % and resample tasks: they speak for further tasks of the kind. With fewer than five tasks they
+resample the rows of each, and speak for these tasks alone. Neither holds the luck of a training: for that see how far
+the single blocks, the rings, lie apart."""
+NO_BREAK = "\u00a0"
+UNEQUAL = 0.01
+"""Arms whose tokens differ by more than this share of their mean are said to be unequal."""
+
+
+def write_study(run_folder: Path) -> list[str]:
+    """Write study.json, report.html and figures/*.svg from the finished arms; returns lines for the terminal."""
+    study = write_summary(run_folder)
+    drawn = figures(study)
+    for name, (svg, _) in drawn.items():
+        path = run_folder / "figures" / f"{name}.svg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(standalone(svg), encoding="utf-8")
+    report(study, drawn, run_folder).write(run_folder / "report.html")
+    return closing_lines(study, run_folder / "report.html")
+
+
+def report(study: Json, drawn: Mapping[str, tuple[str, str]], run_folder: Path) -> Page:
+    """The page; a section stands only where its arms do."""
+    count = sum(about["blocks"] for about in study["arms"].values())
+    page = Page("Study: from trained tasks to new ones", f"{count} arms in {len(study['blocks'])} blocks")
+    for said in verdicts(study):
+        page.verdict(said.word, said.text, said.tone)
+    if study["missing"]:
+        page.heading("What is missing")
+        page.table(["not there"], [[text] for text in study["missing"]])
+    _curve(page, study, drawn)
+    _rungs(page, study, drawn)
+    _arms(page, study, drawn)
+    _tasks(page, study)
+    _spread(page, study)
+    _promises(page, study)
+    _transfer(page, study, drawn)
+    _forgetting(page, study)
+    _specialists(page, study)
+    _base(page, study)
+    _certificates(page, study)
+    _again(page, study, run_folder)
+    return page
+
+
+def _figure(page: Page, drawn: Mapping[str, tuple[str, str]], name: str) -> None:
+    if name in drawn:
+        page.figure(*drawn[name])
+
+
+def _curve(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> None:
+    arms = [group for group, about in study["arms"].items() if about["kind"] == "clusters"]
+    if not any(score_of(study, group, "clusters") for group in arms):
+        return
+    page.heading("Held-out clusters against the number of trained ones")
+    page.text(ABOUT)
+    _figure(page, drawn, "clusters")
+    rows = []
+    for group in arms:
+        differences = [difference_of(study, group, "clusters", role) for role in ("base", "fewest clusters")]
+        rows.append([arm_name(study, group), number(score_of(study, group, "clusters")),
+                     number(score_of(study, group, "clusters", "ranked")),
+                     *(number(d, is_signed=True) for d in differences)])  # fmt: skip
+    page.table(
+        ["trained on", "generated", "likeliest option", "generated, less the base", "generated, less the fewest"], rows,
+        "Differences are paired item by item, the base in its better reading",
+    )  # fmt: skip
+    slopes = [("new clusters, generated (named before the run)", study["slope"]),
+              *((_slope_name(name), found) for name, found in study["slopes"].items())]  # fmt: skip
+    page.table(
+        ["score", "change with each doubling", "one-sided p", "smallest p possible"],
+        [[name, number(found, is_signed=True), found["p"], found["smallest_p"]] for name, found in slopes if found],
+        "Slopes. Only the first was named before the run; the others are description, with p not corrected for their "
+        "number. On new phrasings and new tasks arms of more clusters are asked about more tasks: only tasks that all "
+        "arms of a block share count there",
+    )  # fmt: skip
+    if study["slope"]:
+        page.table(["block", "change with each doubling"], [[block, _score(value)] for block, value in study["slope"]["by_block"].items()],
+                   "The named slope, block by block")  # fmt: skip
+
+
+def _rungs(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> None:
+    if not study["scores"]:
+        return
+    page.heading("Three kinds of new")
+    page.facts({RUNG_NAMES[rung]: RUNG_MEANINGS[rung] for rung in RUNGS})
+    _figure(page, drawn, "rungs")
+    for rung in RUNGS:
+        rows = []
+        for group in study["arms"]:
+            found, ranked = score_of(study, group, rung), score_of(study, group, rung, "ranked")
+            if found is None:
+                continue
+            rows.append([
+                arm_name(study, group), number(found), _score(found["raw"]), _score(found["median"]), _quartiles(found),
+                number(ranked), _score(ranked["raw"]) if ranked else None, found["tasks"], found["items"],
+            ])  # fmt: skip
+        if rows:
+            page.table(
+                ["trained on", "generated", "raw", "median", "quartiles", "likeliest option", "raw", "tasks", "items"],
+                rows, f"{RUNG_NAMES[rung].capitalize()}: {RUNG_MEANINGS[rung]}. Raw: chance not taken out. Median and "
+                "quartiles are over templates. The base is in its better reading",
+            )  # fmt: skip
+
+
+def _arms(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> None:
+    tuned = {g: about for g, about in study["arms"].items() if about["kind"] not in ("base", "transfer")}
+    if not tuned:
+        return
+    page.heading("Every arm")
+    others = [g for g in tuned if difference_of(study, g, "clusters", "all clusters")]
+    if others:
+        _figure(page, drawn, "arms")
+        rows = [[arm_name(study, g), *(number(difference_of(study, g, rung, "all clusters"), is_signed=True)
+                                       for rung in RUNGS)] for g in others]  # fmt: skip
+        page.table(["trained on", *RUNG_NAMES.values()], rows,
+                   "Each arm less that of all clusters, generated, paired item by item")  # fmt: skip
+    rows = [[arm_name(study, g), a["blocks"], _span(a["clusters"]), _span(a["tasks"]), a.get("steps"), a.get("tokens"),
+             a.get("seconds"), a.get("loss")] for g, a in tuned.items()]  # fmt: skip
+    page.table(["trained on", "blocks", "clusters", "tasks", "steps", "tokens", "seconds", "last loss"], rows,
+               f"Training, means over blocks. {_equality(tuned)}")  # fmt: skip
+
+
+def _tasks(page: Page, study: Json) -> None:
+    if not study["tasks"]:
+        return
+    page.heading(f"Task by task: {arm_name(study, study['main'])} against the base")
+    for rung in RUNGS:
+        rows = [[t["cluster"], t["task"], *(_score(t[key]) for key in ("base_generated", "generated")),
+                 number(t["difference"], is_signed=True), _score(t["median"]), _quartiles(t),
+                 *(_score(t[key]) for key in ("base_ranked", "ranked")), t["items"]]
+                for t in study["tasks"] if t["rung"] == rung]  # fmt: skip
+        if rows:
+            page.table(
+                ["cluster", "task", "base", "tuned", "difference", "median", "quartiles", "base, likeliest",
+                 "tuned, likeliest", "items"],
+                rows, f"{RUNG_NAMES[rung].capitalize()}. The intervals of one task resample its rows",
+            )  # fmt: skip
+
+
+def _spread(page: Page, study: Json) -> None:
+    if not study["spread"]:
+        return
+    page.heading("How much the phrasing matters")
+    page.text("The spread of a task's score over templates that ask for the same rows. A model that fails everywhere "
+              "has no spread, so read it beside the score.")  # fmt: skip
+    rows = []
+    for found in study["spread"]:
+        for name, words in (("sd", "standard deviation"), ("iqr", "inter-quartile range")):
+            parts = found[name]
+            rows.append([RUNG_NAMES[found["rung"]], words, number(parts["before"]), number(parts["after"]),
+                         number(parts["difference"], is_signed=True),
+                         *(_score(found["score"][side]["value"]) for side in ("before", "after"))])  # fmt: skip
+    page.table(["items", "spread over templates", "base", "tuned", "difference, paired", "base's score", "tuned score"],
+               rows)  # fmt: skip
+
+
+def _promises(page: Page, study: Json) -> None:
+    words = {("contrast", "right"): "contrast groups: every member right",
+             ("paraphrase", "consistent"): "paraphrase sets: the answer stays the same",
+             ("paraphrase", "right"): "paraphrase sets: every answer right"}  # fmt: skip
+    rows = [[words[p["kind"], p["what"]], p["sets"], number(p["before"]), number(p["after"]),
+             number(p["difference"], is_signed=True)] for p in study["promises"]]  # fmt: skip
+    if rows:
+        page.heading("Intent")
+        page.text("A contrast group asks different things about one topic, and counts as right only if every answer is "
+                  "right. A paraphrase set asks one thing in several ways. A model that always says the same is "
+                  "consistent too: read it beside the share that is right.")  # fmt: skip
+        page.table(["share of", "groups", "base", "tuned", "difference, paired"], rows)
+
+
+def _transfer(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> None:
+    found = study["transfer"]
+    if found is None:
+        return
+    page.heading("A new task from few examples")
+    page.text(f"Tasks: {', '.join(found['task_names'])}. Each is learned from the first examples of one order, once "
+              "from the base and once from the model tuned on all clusters.")  # fmt: skip
+    for name in drawn:
+        if name.startswith("transfer"):
+            _figure(page, drawn, name)
+    points = {(p["way"], p["examples"], p["start"]): p for p in found["points"]}
+    gains = {(d["way"], d["examples"]): d for d in found["differences"]}
+    rows = [[way, examples, *(number(points.get((way, examples, start))) for start in ("base", "tuned")),
+             number(gains.get((way, examples)), is_signed=True)]
+            for way, examples in sorted({key[:2] for key in points})]  # fmt: skip
+    page.table(["trained", "examples", "from the base", "from the tuned model", "difference, paired"], rows,
+               "Generated; 0 examples: before any training on the task. With fewer than five tasks the intervals speak "
+               "for further rows of these tasks only")  # fmt: skip
+
+
+def _forgetting(page: Page, study: Json) -> None:
+    if study["forgetting"]:
+        page.heading("What it forgot")
+        rows = [[arm_name(study, f["arm"]), f["base"], f["after"], f["ratio"], f["low"], f["high"], f["documents"],
+                 f["blocks"]] for f in study["forgetting"]]  # fmt: skip
+        page.table(["trained on", "base's perplexity", "perplexity", "ratio", "low", "high", "documents", "blocks"],
+                   rows, "Perplexity on plain text; a ratio of 1 is nothing forgotten. Paired by document")  # fmt: skip
+    if study["cost"]:
+        cost = study["cost"]
+        page.heading("What it cost")
+        facts: dict[str, Any] = {f"{key} of tuning": cost[key] for key in ("tokens", "seconds") if key in cost}
+        for key in ("tokens", "seconds"):
+            if f"share_{key}" in cost:
+                facts[f"share of the {key} of pre-training"] = f"{100 * cost[f'share_{key}']:.3g} %"
+        page.facts(facts)
+
+
+def _specialists(page: Page, study: Json) -> None:
+    rows = [[s["task"], s["side"], number(s["score"]), number(s["against_base"], is_signed=True),
+             number(s["against_all"], is_signed=True)] for s in study["specialists"] if s["score"]]  # fmt: skip
+    if rows:
+        page.heading("Specialists: trained on one task")
+        page.table(
+            ["trained on", "asked", "score", "less the base", "less the arm of all clusters"], rows,
+            "Its own task in templates that were never trained; the intervals of one task resample its rows",
+        )  # fmt: skip
+
+
+def _base(page: Page, study: Json) -> None:
+    metrics = {"generated": "generated", "ranked": "likeliest option", "best": "likeliest option, else generated"}
+    rows = [[arm_name(study, r["base"]), RUNG_NAMES[r["rung"]], r["reading"], metrics[r["metric"]], number(r),
+             "taken" if r["is_chosen"] else ""] for r in study["readings"]]  # fmt: skip
+    if rows:
+        page.heading("How the base was read")
+        page.text("The base was never shown the chat form, so it is asked through the chat template and in few-shot "
+                  "plain text in the form that suits it best. Tuned arms must beat the better.")  # fmt: skip
+        page.table(["base", "items", "reading", "by", "score", ""], rows)
+    if study["copy"]:
+        copied = [[RUNG_NAMES[c["rung"]], number(c)] for c in study["copy"]]
+        page.table(["items", "saying the prompt again scores"], copied, "The floor of overlap metrics")
+
+
+def _certificates(page: Page, study: Json) -> None:
+    rows = [[arm_name(study, g), *(a["certificate"].get(key) for key in COUNTED)]
+            for g, a in study["arms"].items() if "certificate" in a]  # fmt: skip
+    if rows:
+        page.heading("Certificate: held out means held out")
+        page.table(
+            ["trained on", "same prompt", "near-duplicate", "same row", "same source", "dropped before training"], rows,
+            "Training rows that overlap an item of their block, summed over blocks. What overlapped was dropped before "
+            "training; nothing may be left",
+        )  # fmt: skip
+
+
+def _again(page: Page, study: Json, run_folder: Path) -> None:
+    page.heading("How to do it again")
+    manifest = _json(run_folder / "manifest.json")
+    facts: dict[str, object] = {"run": str(run_folder), "numbers": str(run_folder / "study.json"),
+                                "again": "the same command; finished arms are reused"}  # fmt: skip
+    if command := manifest.get("command"):
+        facts["command"] = command if isinstance(command, str) else " ".join(map(str, command))
+    page.facts(facts)
+    page.table(["block"], [[block] for block in study["blocks"]])
+
+
+def _json(path: Path) -> Json:
+    data: Json = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return data
+
+
+def _equality(tuned: Mapping[str, Json]) -> str:
+    """Whether the arms were trained equally long."""
+    tokens = [a["tokens"] for a in tuned.values() if a.get("tokens")]
+    if len(tokens) < 2:
+        return ""
+    widest = (max(tokens) - min(tokens)) / fmean(tokens)
+    if widest <= UNEQUAL:
+        return "All arms were trained on equally many tokens, to within 1 %."
+    return f"The arms were not trained on equally many tokens: they differ by {100 * widest:.0f} % of the mean."
+
+
+def _slope_name(name: str) -> str:
+    rung, _, metric = name.partition("/")
+    return f"{RUNG_NAMES[rung]}, {'likeliest option' if metric == 'ranked' else metric}"
+
+
+def number(found: Json | None, *, is_signed: bool = False) -> str:
+    """An estimate for a cell of a table, which must not break within it."""
+    return study_words.number(found, is_signed=is_signed).replace(" ", NO_BREAK)
+
+
+def _score(value: float | None) -> float | None:
+    """A score in as many digits as its items support; rounding errors are no scores."""
+    return None if value is None else round(value, 3) + 0.0
+
+
+def _quartiles(found: Json) -> str:
+    return "-" if found["q1"] is None else f"{found['q1']:.3f} to {found['q3']:.3f}".replace(" ", NO_BREAK)
+
+
+def _span(numbers: Sequence[int]) -> str:
+    low, high = numbers
+    return str(low) if low == high else f"{low} to {high}"

@@ -1,0 +1,197 @@
+"""A study in words: the names of its arms, its verdicts, and the table that the terminal shows at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from luthier.recipes.study_arms import RUNGS
+from luthier.reports import Tone
+
+Json = Mapping[str, Any]
+
+ALPHA = 0.05
+RUNG_NAMES = {"phrasings": "new phrasings", "tasks": "new tasks", "clusters": "new clusters"}
+RUNG_MEANINGS = {
+    "phrasings": "trained tasks, in templates that were never trained",
+    "tasks": "tasks that were never trained, of clusters that were",
+    "clusters": "tasks of clusters that were never trained",
+}
+WORDINGS = {"none": "without instructions", "name": "with task names for instructions",
+            "definition": "with definitions for instructions"}  # fmt: skip
+
+
+class Said(NamedTuple):
+    """One verdict."""
+
+    word: str
+    text: str
+    tone: Tone
+
+
+def arm_name(study: Json, group: str) -> str:
+    """An arm in words.
+
+    >>> arm_name({"arms": {"clusters-4": {"kind": "clusters", "clusters": [4, 4]}}, "main": None}, "clusters-4")
+    '4 clusters'
+    """
+    about = study["arms"][group]
+    kind = about["kind"]
+    if kind == "clusters":
+        every = "all " if group == study["main"] else ""
+        return f"{every}{_count(about['clusters'], 'cluster')}"
+    if kind == "base":
+        return "base" if group == "base" else f"base {_last(about['base'])}"
+    if kind == "tasks":
+        return _count(about["tasks"], "task")
+    if kind == "templates":
+        return _count([about["templates"]] * 2, "template") + " a task"
+    if kind == "wording":
+        return WORDINGS.get(about.get("wording", ""), group)
+    if kind == "inversion":
+        return "with inverted templates" if about.get("inverted") else "without inverted templates"
+    if kind == "cap":
+        return "without the mixture's cap" if about.get("cap") is None else f"cap of {about['cap']:,} rows"
+    if kind == "size":
+        return f"tuned {_last(about['base'])}"
+    if kind == "specialist":
+        return f"only {about.get('task') or group}"
+    return group
+
+
+def number(found: Json | None, *, is_signed: bool = False) -> str:
+    """An estimate with its interval, as one text."""
+    if found is None or found.get("value") is None:
+        return "-"
+    sign = "+" if is_signed else ""
+    text = f"{found['value']:{sign}.3f}"
+    if found.get("low") is None or found.get("high") is None:
+        return text
+    return f"{text} [{found['low']:{sign}.3f}, {found['high']:{sign}.3f}]"
+
+
+def score_of(study: Json, arm: str | None, rung: str, metric: str = "generated") -> Json | None:
+    """The score of an arm."""
+    return next((s for s in study["scores"] if (s["arm"], s["rung"], s["metric"]) == (arm, rung, metric)), None)
+
+
+def difference_of(study: Json, arm: str | None, rung: str, role: str, metric: str = "generated") -> Json | None:
+    """The paired difference of an arm to "base", "fewest clusters", "all clusters" or the strictest base."""
+    wanted = (arm, rung, role, metric)
+    return next((d for d in study["differences"] if (d["arm"], d["rung"], d["role"], d["metric"]) == wanted), None)
+
+
+def verdicts(study: Json) -> list[Said]:
+    """What the study comes to, the test that was named before the run first."""
+    found = [_slope(study)]
+    if against := difference_of(study, study["main"], "clusters", "base"):
+        found.append(_against_base(study, against))
+    if overlap := _overlap(study):
+        found.append(overlap)
+    return found
+
+
+def closing_lines(study: Json, page: Path) -> list[str]:
+    """The end of the run, for the terminal: a table of arms by rung, then the verdicts, then what is missing."""
+    lines = list(_table(study))
+    for said in verdicts(study):
+        lines += ["", f"{said.word}.", f"  {said.text}"]
+    if study["missing"]:
+        lines += ["", "Missing:", *(f"  {text}" for text in study["missing"])]
+    return [*lines, "", f"report: {page}"]
+
+
+def _table(study: Json) -> Iterator[str]:
+    arms = [g for g, about in study["arms"].items()
+            if about["kind"] not in ("transfer", "specialist") and any(s["arm"] == g for s in study["scores"])]
+    if not arms:
+        yield "No arm of the study is finished yet."
+        return
+    head = ["trained on", *(RUNG_NAMES[rung] for rung in RUNGS), "new clusters, against the base"]
+    rows = []
+    for group in arms:
+        scores = [score_of(study, group, rung) for rung in RUNGS]
+        near = ["-" if s is None else f"{s['value']:.3f}" for s in scores[:-1]]
+        name = arm_name(study, group)
+        label = f"nothing: {name}, better reading" if study["arms"][group]["kind"] == "base" else name
+        gain = number(difference_of(study, group, "clusters", "base"), is_signed=True)
+        rows.append([label, *near, number(scores[-1]), "" if gain == "-" else gain])
+    blocks = len(study["blocks"])
+    yield f"Right answers above chance, 0 to 1, mean over tasks; {blocks} block{'s' if blocks > 1 else ''}; [95 %]"
+    yield ""
+    yield from _aligned([head, *rows])
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _slope(study: Json) -> Said:
+    slope = study["slope"]
+    if slope is None:
+        return Said("The named test cannot be done yet", "It needs two numbers of trained clusters in one block.",
+                    "unsure")  # fmt: skip
+    blocks = len(slope["by_block"])
+    text = (
+        f"On clusters that were never trained, the score changes by {number(slope, is_signed=True)} with each doubling "
+        f"of the trained clusters. Named before the run: one-sided permutation test within {blocks} "
+        f"block{'s' if blocks > 1 else ''}, p = {slope['p']:.4f} ({slope['draws']:,} shuffles)."
+    )
+    if slope["smallest_p"] > ALPHA / 2:
+        text += f" With so few arms p cannot be below {slope['smallest_p']:.3f}."
+    if slope["p"] <= ALPHA and slope["low"] is not None and slope["low"] <= 0:
+        text += " The interval, over tasks, holds zero: other tasks might not show it."
+    if slope["p"] <= ALPHA and slope["value"] > 0:
+        return Said("More clusters, better on clusters never seen", text, "good")
+    if slope["high"] is not None and slope["high"] < 0:
+        return Said("More clusters, worse on clusters never seen", text, "bad")
+    return Said("Whether more clusters help cannot be told from this study", text, "unsure")
+
+
+def _against_base(study: Json, against: Json) -> Said:
+    ours, base = score_of(study, study["main"], "clusters"), score_of(study, against["against"], "clusters")
+    strict = difference_of(study, study["main"], "clusters", "base, best of all readings")
+    text = (
+        f"On {against['tasks']} tasks of clusters that were never trained, tuning on {arm_name(study, study['main'])} "
+        f"scores {number(ours)}, the base in its better reading {number(base)}: "
+        f"{number(against, is_signed=True)}, paired item by item."
+    )
+    if strict is not None:
+        text += (
+            " Against the best of all readings of the base, likeliest options included: "
+            f"{number(strict, is_signed=True)}."
+        )
+    if against["low"] is None:
+        return Said("Whether tuning helps on clusters never seen cannot be told from so few tasks", text, "unsure")
+    if against["low"] > 0:
+        return Said("Tuning helps on clusters it never saw", text, "good")
+    if against["high"] < 0:
+        return Said("Tuning hurts on clusters it never saw", text, "bad")
+    return Said("Whether tuning helps on clusters never seen cannot be told from this study", text, "unsure")
+
+
+def _overlap(study: Json) -> Said | None:
+    """A verdict only where something that is held out was trained on."""
+    totals: dict[str, int] = {}
+    for about in study["arms"].values():
+        for kind, count in about.get("certificate", {}).items():
+            totals[kind] = totals.get(kind, 0) + count
+    shared = {kind: count for kind, count in totals.items() if kind != "dropped" and count}
+    if not shared:
+        return None
+    counts = ", ".join(f"{kind} {count:,}" for kind, count in shared.items())
+    text = f"{counts}. The scores are not those of new items."
+    return Said("Training rows overlap items that are held out", text, "bad")
+
+
+def _count(numbers: Sequence[int], noun: str) -> str:
+    low, high = numbers
+    amount = f"{low}" if low == high else f"{low} to {high}"
+    return f"{amount} {noun}{'' if amount == '1' else 's'}"
+
+
+def _last(path: Any) -> str:
+    return Path(str(path)).name

@@ -1,0 +1,159 @@
+"""What a model of a study says to the items: as generated, by its likeliest option, and how well it still knows text.
+
+The base is read as favourably as it can be, since it was never shown the chat form: through the chat template, and by
+a few-shot plain-text prompt in the form that does best on training rows. The better reading of each rung counts.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from luthier.errors import ConfigError, Problem
+from luthier.graders import GRADERS, auto, grade_all
+from luthier.graders.choice import accepted_options
+from luthier.graders.rank import can_be_ranked, rank_grade, rank_options
+from luthier.recipes.studying.config import StudyEvaluateConfig
+from luthier.recipes.studying.rows import RUNGS, Items
+from luthier.records import Completion, Example, Sampling
+from luthier.tasks import Collection
+from luthier.tasks.task import ROW_LINK
+
+if TYPE_CHECKING:
+    from luthier.models.load import Model
+    from luthier.models.protocols import Protocol
+
+FORM_ITEMS = 48
+"""Training rows on which the base's plain-text form is chosen."""
+CHARACTERS_A_TOKEN = 3
+"""A cautious guess, for choosing shots that leave room in the context."""
+
+Row = dict[str, Any]
+"""One item as an arm's file holds it: task, cluster, template, item, generated, ranked, chance."""
+
+
+def check_metrics(collection: Collection) -> None:
+    """ConfigError where a task names a grader that does not exist, before anything has run."""
+    problems = []
+    for task in collection.tasks:
+        for metric in dict.fromkeys((task.metric, *(t.metric for t in task.templates if t.metric))):
+            if metric not in GRADERS:
+                problems.append(Problem(where=f"{task.path or task.name}: metric", found=repr(metric),
+                                        expected=f"one of {', '.join(GRADERS)}", fix="correct the name"))  # fmt: skip
+    if problems:
+        raise ConfigError("the study cannot be graded", problems)
+
+
+def answered(
+    model: Model, items: Sequence[Example], config: StudyEvaluateConfig, *, protocol: Protocol | None = None
+) -> list[Row]:
+    """The items asked in one way: each generated answer's grade and, where there are options, whether it ranks first.
+
+    An answer that its grader cannot tell is null.
+    """
+    if not items:
+        return []
+    from luthier.models.generate import generator
+    from luthier.models.logprobs import scorer
+
+    generate = generator(model, protocol=protocol, batch_rows=config.batch_rows)
+    completions = generate(items, Sampling(max_new_tokens=config.max_new_tokens))
+    generated = {grade.example_id: grade.value for grade in grade_all(auto, items, completions)}
+    ranked = [item for item in items if can_be_ranked(item)]
+    score = scorer(model, protocol=protocol, batch_rows=config.batch_rows)
+    rankings = rank_options(ranked, score, model_id=model.digest) if ranked else []
+    likeliest = {item.id: rank_grade(item, ranking).value for item, ranking in zip(ranked, rankings, strict=True)}
+    return [_row(item, generated[item.id], likeliest.get(item.id)) for item in items]
+
+
+def by_rung(items: Items, ask: Callable[[Sequence[Example]], list[Row]]) -> dict[str, list[Row]]:
+    """All rungs asked at once, since longer batches are faster, and sorted into rungs again."""
+    rows = iter(ask(items.all))
+    return {rung: [next(rows) for _ in of_rung] for rung, of_rung in zip(RUNGS, items, strict=True)}
+
+
+def base_ways(
+    model: Model, config: StudyEvaluateConfig, *, known: Sequence[Example]
+) -> tuple[str, dict[str, Protocol | None]]:
+    """The form of plain text that serves the base best, and the ways to ask it: "chat" and "plain".
+
+    `known` are training rows: some are shots, and on others the form is chosen.
+    """
+    from luthier.models.protocols import PLAIN_FORMS, plain_protocol
+
+    shots = shots_for(known, config, model.max_length)
+    trial = list(known)[-FORM_ITEMS:]
+    scores = {form: _mean(answered(model, trial, config, protocol=plain_protocol(model, shots, form=form)))
+              for form in PLAIN_FORMS} if trial else {}  # fmt: skip
+    form = max(scores, key=lambda name: scores[name], default=next(iter(PLAIN_FORMS)))
+    return form, {"chat": None, "plain": plain_protocol(model, shots, form=form)}
+
+
+def base_readings(
+    model: Model, items: Items, config: StudyEvaluateConfig, *, ways: Mapping[str, Protocol | None]
+) -> dict[str, Any]:
+    """The base's answers asked in each way, the better way for each rung, and the answers of that."""
+    readings = {name: by_rung(items, lambda asked, protocol=protocol: answered(model, asked, config, protocol=protocol))  # type: ignore[misc]
+                for name, protocol in ways.items()}  # fmt: skip
+    best = {rung: max(readings, key=lambda name: _mean(readings[name][rung])) for rung in RUNGS}
+    return {"readings": readings, "best": best, "items": {rung: readings[best[rung]][rung] for rung in RUNGS}}
+
+
+def shots_for(
+    known: Sequence[Example], config: StudyEvaluateConfig, max_length: int
+) -> Callable[[Example], Sequence[Example]]:
+    """Solved examples for a question: of its task where that is trained, else of its cluster, else of any task."""
+    room = CHARACTERS_A_TOKEN * (max_length - config.max_new_tokens) // (config.shots + 1)
+    usable = [e for e in known if e.target and len(e.prompt) == 1 and len(e.prompt[0].content) + len(e.target) <= room]
+    by_task: defaultdict[tuple[str, str | None], list[Example]] = defaultdict(list)
+    for example in usable:
+        by_task["task", example.task].append(example)
+        by_task["cluster", example.cluster].append(example)
+
+    def choose(example: Example) -> Sequence[Example]:
+        pools = (by_task.get(("task", example.task), []), by_task.get(("cluster", example.cluster), []), usable)
+        others = ([e for e in pool if e.id != example.id] for pool in pools)
+        return next((pool for pool in others if len(pool) >= config.shots), usable)[: config.shots]
+
+    return choose
+
+
+def copied(items: Items) -> dict[str, list[Row]]:
+    """The score of saying the prompt again, the baseline of overlap metrics; no model is asked."""
+
+    def ask(asked: Sequence[Example]) -> list[Row]:
+        said = [Completion.of(example_id=item.id, model_id="copy", text=item.prompt[-1].content) for item in asked]
+        return [_row(item, grade.value, None) for item, grade in zip(asked, grade_all(auto, asked, said), strict=True)]
+
+    return by_rung(items, ask)
+
+
+def plain_text(model: Model, documents: Sequence[str], config: StudyEvaluateConfig) -> dict[str, list[float]]:
+    """Nats and tokens of each document, to compare document by document before and after tuning."""
+    from luthier.models.logprobs import sum_logprobs
+    from luthier.models.render import Rendered
+
+    rows = []
+    for text in documents:
+        ids = [*model.bos_ids, *model.renderer.encode(text)][: model.max_length]
+        rows.append(Rendered(tuple(ids), (1.0,) * len(ids)))
+    sums = sum_logprobs(model.network, rows, batch_rows=config.batch_rows)
+    return {"nats": [-s for s in sums], "tokens": [max(len(row.token_ids) - 1, 1) for row in rows]}
+
+
+def num_cut(model: Model, items: Sequence[Example]) -> int:
+    """Prompts that are longer than the model's positions and lose their beginning."""
+    return sum(len(model.renderer.prompt(item.prompt)) > model.max_length - 1 for item in items)
+
+
+def _row(item: Example, generated: float | None, ranked: float | None) -> Row:
+    chance = len(accepted_options(item)) / len(item.choices) if item.choices else 0.0
+    key = next((link.removeprefix(ROW_LINK) for link in item.links if link.startswith(ROW_LINK)), item.id)
+    return {"task": item.task, "cluster": item.cluster, "template": item.template, "item": key,
+            "generated": generated, "ranked": ranked, "chance": chance}  # fmt: skip
+
+
+def _mean(rows: Sequence[Mapping[str, Any]]) -> float:
+    values = [row["generated"] for row in rows if row["generated"] is not None]
+    return sum(values) / len(values) if values else 0.0

@@ -1,0 +1,220 @@
+"""What the arms of a study read: the items that a block answers, and the rows that an arm is trained on.
+
+One row in five is a test row, by its content alone (`TaskRow.split`): items are made from those, training from the
+others. The last templates of each task ask for items only, and whole tasks and clusters are held out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
+from typing import NamedTuple, get_args
+
+from luthier.errors import DataError, Problem
+from luthier.recipes.studying.config import StudyConfig, StudyRecipe
+from luthier.recipes.studying.plan import Arm, unseen_cluster_tasks, unseen_tasks
+from luthier.records import Example
+from luthier.tasks import (
+    Collection,
+    Task,
+    TaskRow,
+    TasksConfig,
+    Template,
+    Wording,
+    certificate,
+    read_collection,
+    read_super_natural_instructions,
+    without_overlap,
+)
+from luthier.tasks.overlap import Kind
+
+OVERLAPS: tuple[Kind, ...] = ("exact", "near", "row")
+"""What no training row may have in common with an item. Tasks made from one source are kept apart by the plan."""
+OVERLAPS_OF_A_TASK: tuple[Kind, ...] = ("exact", "row")
+"""The same within one task, where prompts of one template are near-duplicates by their nature."""
+
+RUNGS = ("phrasings", "tasks", "clusters")
+"""Unseen phrasings of trained tasks; unseen tasks of trained clusters; unseen clusters."""
+
+SAMPLE = 200
+"""Training rows whose length is measured, to know how many an arm needs."""
+SPARE = 1.05
+"""Rows drawn beyond what the sample says is needed: those that are dropped, and the error of the sample."""
+
+
+class Items(NamedTuple):
+    """What one arm is asked, by rung."""
+
+    phrasings: list[Example]
+    tasks: list[Example]
+    clusters: list[Example]
+
+    @property
+    def all(self) -> list[Example]:
+        """Every item, the rungs one after another."""
+        return [*self.phrasings, *self.tasks, *self.clusters]
+
+
+class TrainingRows(NamedTuple):
+    """What one arm is trained on, and the proof that it holds no item."""
+
+    examples: list[Example]
+    certificate: dict[str, int]
+    """Overlap of what is left with the items, by kind; `dropped` rows are those that had some."""
+
+
+def read_tasks(config: TasksConfig) -> Collection:
+    """The collection that a recipe names: the practice world's, task files, or Super-NaturalInstructions."""
+    if config.collection == "practice":
+        from luthier.demo.collection import practice_collection
+
+        return practice_collection()
+    if is_super_natural(config):
+        return read_super_natural_instructions(config.collection)
+    return read_collection(config.collection)
+
+
+def is_super_natural(config: TasksConfig) -> bool:
+    """Whether the collection is a folder of Super-NaturalInstructions."""
+    return config.collection != "practice" and (config.collection / "tasks.json").is_file()
+
+
+def items_of(collection: Collection, arm: Arm, study: StudyConfig) -> Items:
+    """The items of the arm's block that apply to it: phrasings and tasks are those of clusters that it trains.
+
+    Which rows and templates are asked depends on the seed and the task alone, so arms of a block share their items.
+    """
+    trained = [task for task in collection.tasks if task.name in arm.trained_tasks]
+    held_out = unseen_cluster_tasks(collection, arm.held_out)
+    if arm.kind == "transfer":
+        return Items([], [], _asked([task for task in held_out if task.name == arm.task], arm, study, _plain))
+    near = [task for task in unseen_tasks(collection, arm.trained_clusters) if not {*task.clusters} & {*arm.held_out}]
+    return Items(
+        _asked(trained, arm, study, lambda task: task.unseen(collection.unseen_templates)),
+        _asked(near, arm, study, _plain),
+        _asked(held_out, arm, study, _plain),
+    )
+
+
+def training_rows(
+    collection: Collection, arm: Arm, recipe: StudyRecipe, items: Items, *, count_tokens: Callable[[Example], int]
+) -> TrainingRows:
+    """Rows for `max_steps` of `batch_tokens`, drawn by the mixture's rates, without any that overlaps an item.
+
+    `count_tokens` is the length of a training row as the model reads it.
+    """
+    tasks = [task for task in collection.tasks if task.name in arm.trained_tasks]
+    drawn = _drawn(tasks, arm, recipe, unseen_templates=collection.unseen_templates)
+    sample = list(itertools.islice(drawn, SAMPLE))
+    assert recipe.train.max_steps is not None and recipe.train.batch_tokens is not None  # the recipe demands both
+    mean = sum(min(count_tokens(example), recipe.train.max_length) for example in sample) / len(sample)
+    number = math.ceil(SPARE * recipe.train.max_steps * recipe.train.batch_tokens / mean)
+    return _clean([*sample, *itertools.islice(drawn, max(0, number - SAMPLE))], items, arm)
+
+
+def few_rows(collection: Collection, arm: Arm, items: Items) -> TrainingRows:
+    """The training rows of a transfer: the first `examples` of an order that depends on the seed and the task alone."""
+    task = next(task for task in collection.tasks if task.name == arm.task)
+    rng = Random(f"few rows of {task.name} {arm.seed}")
+    templates = task.seen(collection.unseen_templates) or task.plain_templates
+    examples = (task.example(row, rng.choice(templates)) for row in _split(task, rng, "train"))
+    assert arm.examples is not None
+    return _clean(list(itertools.islice(examples, arm.examples)), items, arm, OVERLAPS_OF_A_TASK)
+
+
+def shots_of(collection: Collection, arm: Arm, *, number: int) -> list[Example]:
+    """Training rows of each task that may be trained in the arm's block: shots and a choice of form for the base."""
+    examples = []
+    for task in collection.trainable(arm.held_out):
+        rng = Random(f"shots of {task.name} {arm.seed}")
+        templates = task.seen(collection.unseen_templates) or task.plain_templates
+        rows = itertools.islice(_split(task, rng, "train"), number)
+        examples += [task.example(row, rng.choice(templates)) for row in rows]
+    Random(f"order of shots {arm.seed}").shuffle(examples)
+    return examples
+
+
+def _plain(task: Task) -> tuple[Template, ...]:
+    return task.plain_templates
+
+
+def _asked(
+    tasks: Sequence[Task], arm: Arm, study: StudyConfig, templates_of: Callable[[Task], tuple[Template, ...]]
+) -> list[Example]:
+    """Each of the first test rows of each task, in each of the templates that were drawn."""
+    items: dict[str, Example] = {}
+    for task in tasks:
+        rng = Random(f"items of {task.name} {arm.seed}")
+        rows = list(itertools.islice(_split(task, rng, "test"), study.items_per_task))
+        known = templates_of(task)
+        chosen = sorted(rng.sample(known, min(study.templates_per_item, len(known))), key=lambda one: one.index)
+        for row, template in itertools.product(rows, chosen):
+            example = task.example(row, template)
+            items.setdefault(example.id, example)
+    return list(items.values())
+
+
+def _split(task: Task, rng: Random, side: str) -> Iterator[TaskRow]:
+    return (row for row in task.draw(rng, set()) if task.row_split(row) == side)
+
+
+def _drawn(tasks: Sequence[Task], arm: Arm, recipe: StudyRecipe, *, unseen_templates: int) -> Iterator[Example]:
+    """Training rows without end: a task by its rate, its next row, one of its templates."""
+    rng = Random(f"rows of {arm.seed}")
+    pools = {task.name: list(itertools.islice(_split(task, Random(f"{task.name} {arm.seed}"), "train"),
+                                              recipe.study.rows_per_task)) for task in tasks}  # fmt: skip
+    empty = [task for task in tasks if not pools[task.name]]
+    if empty:
+        raise DataError(
+            "there is nothing to train on",
+            [Problem(where=task.path or task.name, found="no training row", expected="at least one",
+                     fix="add rows; one in five is kept for testing") for task in empty],
+        )  # fmt: skip
+    mixture = recipe.tasks.mixture.model_copy(update={"cap": arm.cap})
+    shares = mixture.rates({name: len(pool) for name, pool in pools.items()})
+    phrasings = {task.name: _Phrasings.of(task, arm, unseen_templates) for task in tasks}
+    upcoming = {name: itertools.cycle(pool) for name, pool in pools.items()}
+    weights = list(itertools.accumulate(shares[task.name] for task in tasks))
+    wording = next(word for word in get_args(Wording) if word == arm.wording)
+    while True:
+        task = rng.choices(tasks, cum_weights=weights)[0]
+        yield task.example(next(upcoming[task.name]), phrasings[task.name].draw(rng), wording=wording)
+
+
+class _Phrasings(NamedTuple):
+    """The templates of a task that an arm trains."""
+
+    plain: Sequence[Template]
+    inverted: Sequence[Template]
+    inverted_share: float
+
+    @classmethod
+    def of(cls, task: Task, arm: Arm, unseen_templates: int) -> _Phrasings:
+        """As many plain ones as the arm has, drawn by the seed; the share of inverted ones is that of all of them."""
+        plain = task.seen(unseen_templates) or task.plain_templates
+        # Without its template, a task cannot say that it is turned around.
+        inverted = task.inverted_templates if arm.inverted and arm.wording == "template" else ()
+        share = len(inverted) / (len(inverted) + len(plain))
+        if arm.templates is not None and arm.templates < len(plain):
+            plain = tuple(Random(f"templates of {task.name} {arm.seed}").sample(plain, arm.templates))
+        return cls(plain, inverted, share)
+
+    def draw(self, rng: Random) -> Template:
+        return rng.choice(self.inverted if self.inverted and rng.random() < self.inverted_share else self.plain)
+
+
+def _clean(examples: Sequence[Example], items: Items, arm: Arm, kinds: tuple[Kind, ...] = OVERLAPS) -> TrainingRows:
+    """The rows without those that overlap an item; DataError where none is left."""
+    kept, dropped = without_overlap(examples, items.all, kinds=kinds)
+    if not kept:
+        raise DataError(
+            "there is nothing to train on",
+            [Problem(where=arm.name, found=f"{len(dropped):,} rows, all of which overlap items that are held out",
+                     expected="rows of their own", fix="add rows to the tasks, or templates that differ more")],
+        )  # fmt: skip
+    proof = certificate(kept, items.all, kinds=kinds)
+    sources = certificate(kept, items.clusters, kinds=("source",)).sources if kinds is OVERLAPS else 0
+    counts = {"exact": proof.exact, "near": proof.near, "rows": proof.rows, "sources": sources}
+    return TrainingRows(kept, {**counts, "dropped": len(dropped)})
