@@ -1,7 +1,8 @@
 """Does reinforcement from a grader raise the reward on prompts it never trained on?
 
-On the practice world's verifiable task (answer with a word from a list that meets a condition): the demo's tuned model
-before and after GRPO, eight draws for each of the held-out prompts at temperature 1, compared prompt by prompt.
+On two verifiable tasks of the practice world (answer with the word of a list that is of a kind, or that stands in
+fourth place), which the demo does not tune: the demo's tuned model before and after GRPO, eight draws for each of the
+held-out prompts at temperature 1, compared prompt by prompt.
 
     python -m bench.grpo_practice --start luthier-demo/train/model
 """

@@ -259,11 +259,7 @@ def runs_list(folder: RunsDir = Path(), as_json: AsJson = False) -> None:
     """Every run in a folder: what it is, how far it is, what it came to, the room that it takes."""
     from luthier.recipes.runs import list_lines, listed
 
-    rows = listed(folder)
-    if as_json:
-        _print_json(rows)
-    else:
-        _print("\n".join(list_lines(rows)))
+    _print_found(listed(folder), list_lines, as_json=as_json)
 
 
 @runs_app.command("compare")
@@ -274,11 +270,7 @@ def runs_compare(
     """In what runs differ: config, inputs, libraries; and their numbers side by side."""
     from luthier.recipes.runs import compare_lines, compared
 
-    found = compared(runs)
-    if as_json:
-        _print_json(found)
-    else:
-        _print("\n".join(compare_lines(found)))
+    _print_found(compared(runs), compare_lines, as_json=as_json)
 
 
 @runs_app.command("clean")
@@ -290,11 +282,7 @@ def runs_clean(
     """What can be removed without losing a result, and how many bytes that frees."""
     from luthier.recipes.runs import clean_lines, cleaned
 
-    found = cleaned(folder, is_sure=is_sure)
-    if as_json:
-        _print_json(found)
-    else:
-        _print("\n".join(clean_lines(found)))
+    _print_found(cleaned(folder, is_sure=is_sure), clean_lines, as_json=as_json)
 
 
 @versions_app.command("list")
@@ -414,6 +402,14 @@ def _print(text: str) -> None:
 
 def _print_json(data: Any) -> None:
     _print(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+
+
+def _print_found(found: Any, lines: Callable[[Any], list[str]], *, as_json: bool) -> None:
+    """What a command has found, as it is or in lines for people."""
+    if as_json:
+        _print_json(found)
+    else:
+        _print("\n".join(lines(found)))
 
 
 def _says(as_json: bool) -> Callable[[str], None]:

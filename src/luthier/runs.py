@@ -126,6 +126,15 @@ def write_json(path: Path, data: Any) -> None:
     os.replace(temporary, path)
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file of ours; empty when it is missing, torn, as after a crash of the machine, or no object."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
 @dataclass(slots=True)
 class Run:
     """One run folder. The library never prints; what people see goes through `say`."""
@@ -153,7 +162,7 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         _hold(folder)
         run = cls(folder=folder, echo=echo, step_echo=step_echo)
-        before = _read_json(folder / "manifest.json")
+        before = read_json(folder / "manifest.json")
         run.inputs, run.stages = before.get("inputs", {}), before.get("stages", {})
         data = config.model_dump(mode="json") if hasattr(config, "model_dump") else config
         write_json(folder / "config.json", data)
@@ -269,7 +278,7 @@ class Stage:
     @property
     def record(self) -> dict[str, Any]:
         """What the last finished run of this stage left in stage.json; empty when there is none."""
-        return _read_json(self.folder / "stage.json")
+        return read_json(self.folder / "stage.json")
 
     def is_done(self) -> bool:
         """Whether the outputs on disk are those of this key, byte for byte."""
@@ -311,15 +320,6 @@ class Stage:
         write_json(self.folder / "stage.json", record)
         self.run.stages[self.name] = record
         self.run.note_stage()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """The object in a file of ours; empty when it is missing or torn, as after a crash of the machine."""
-    try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data
 
 
 @contextmanager

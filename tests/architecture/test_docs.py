@@ -20,11 +20,13 @@ from luthier.cli import app
 from luthier.config import all_keys, load_config, nested_config, parse_override
 from luthier.curate.reading import READERS
 from luthier.curate.shapes import SHAPES
+from luthier.evaluate.config import EvaluateConfig
 from luthier.graders import GRADERS, grader_by_name
 from luthier.recipes.evaluate import EvaluateRecipe
 from luthier.recipes.pretrain import PretrainRecipe
 from luthier.recipes.reference import PARTS, reference
 from luthier.recipes.serve import ServeRecipe
+from luthier.recipes.studying.config import StudyEvaluateConfig
 from luthier.recipes.tune import TuneRecipe
 from luthier.records import Completion, Example, Feedback, Grade, Message, Preference
 from luthier.traces import Trace
@@ -36,6 +38,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 NOT_SHELL = {"toml", "python", "json", "text"}
+SHARED_NAMES = EvaluateConfig.model_fields.keys() & StudyEvaluateConfig.model_fields.keys()
 KEYS = {key.path for kind in (TuneRecipe, PretrainRecipe, EvaluateRecipe, ServeRecipe) for key in all_keys(kind)}
 
 
@@ -176,7 +179,8 @@ def test_the_recipe_reference_lists_every_key_once():
     rows = [line.split("|")[1].strip(" `") for line in reference().splitlines() if line.startswith("| `")]
     keys = [key for _, kind in PARTS for key in all_keys(kind) if nested_config(key.spec) is None]
     assert set(rows) == {key.path for key in keys if not key.path.startswith("prefer.")}, "prefer has the keys of train"
-    assert {row for row in rows if rows.count(row) > 1} == {"recipe", "data.files"}, "keys of both recipes"
+    repeated = {row for row in rows if rows.count(row) > 1}
+    assert repeated == {"recipe", "data.files", *(f"evaluate.{name}" for name in SHARED_NAMES)}, "keys of two recipes"
 
 
 @pytest.mark.parametrize("kind", [Message, Example, Completion, Grade, Preference, Feedback, Trace])

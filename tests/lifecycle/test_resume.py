@@ -46,6 +46,7 @@ RUNS = {
     "stochastic": {**MIXED, "dtype": "bfloat16", "optim": OptimConfig(**OPTIM, bf16_updates="stochastic")},
     "stochastic average": {**MIXED, "dtype": "bfloat16", "optim": OptimConfig(**OPTIM, bf16_updates="stochastic", ema_decay=0.8)},
     "adafactor": {**MIXED, "optim": OptimConfig(**OPTIM, name="adafactor")},
+    "muon": {**MIXED, "optim": OptimConfig(**OPTIM, name="muon")},
     "autocast, computed again": {**MIXED, "autocast": True, "checkpoint_activations": True},
 }  # fmt: skip
 DATA = TrainingData(examples=tiny_examples(10), dev=tiny_examples(13)[10:], preferences=tiny_preferences(10))

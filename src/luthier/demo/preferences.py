@@ -6,15 +6,21 @@ from typing import Any
 
 from luthier.demo.prose import almanac, story
 from luthier.demo.rows import Row
+from luthier.graders import auto
+from luthier.records import Completion
 
 
 def wrong(rng: Random, row: Row) -> str:
-    """Another option, or the right answer to another item of the task."""
-    if row.item.choices:
-        return rng.choice([option for option in row.item.choices if option != row.answer])
-    while (answer := row.task.make(rng).answer) == row.answer:
-        pass
-    return answer
+    """Another option, or the right answer to another row of the task in the same template."""
+    example = row.example
+    if example.choices:
+        return rng.choice([option for option in example.choices if option not in example.targets])
+    assert row.task.make is not None
+    while True:
+        answer = Row.of(row.task, row.task.make(rng), row.template).answer
+        said = Completion.of(example_id=example.id, model_id="practice", text=answer)
+        if auto(example, said).value == 0:
+            return answer
 
 
 def misshapen(rng: Random, row: Row) -> str:
@@ -46,9 +52,9 @@ ERRORS: Sequence[Callable[[Random, Row], str]] = (wrong, misshapen, rambling)
 def preference_line(rng: Random, row: Row, index: int) -> dict[str, Any]:
     """The row as one line of a preference file; `index` decides which error is rejected."""
     return {
-        "prompt": [{"role": "user", "content": row.prompt}],
+        "prompt": row.prompt_turns,
         "chosen": row.answer,
         "rejected": ERRORS[index % len(ERRORS)](rng, row),
-        "task": row.task.name,
-        "cluster": row.task.cluster,
+        "task": row.example.task,
+        "cluster": row.example.cluster,
     }

@@ -48,6 +48,8 @@ PLACEHOLDER_SHARE = 0.4
 
 MENDED = ("mojibake", "zero_width")
 LEAKS = ("leaked_prompt", "leaked_within")
+LEAKED_FILE = "raw_leaked/leaked.jsonl"
+"""Beside the folder of the raw files."""
 LEAKED_ROWS = 24
 """Rows that give away a held-out prompt: half of them as it stands, half within a longer one."""
 
@@ -57,16 +59,30 @@ class Source:
     """One request with its answer, in the words of a template."""
 
     prompt: str
+    """The last request."""
     answer: str
     options: tuple[str, ...] = ()
     """What may be answered; empty when the answer is free."""
     task: str = ""
-    cluster: str = ""
+    """What is asked for: requests of one name have answers of one kind."""
+    accepted: tuple[str, ...] = ()
+    """Answers that are as right as `answer`."""
+    before: tuple[Turn, ...] = ()
+    """The conversation up to the last request; empty where the request stands alone."""
 
+    @classmethod
+    def of(cls, row: Row) -> "Source":
+        """The practice row as the raw files see it."""
+        example = row.example
+        said = [message.content for message in example.messages]
+        turns = [Turn(prompt, answer) for prompt, answer in zip(said[::2], said[1::2], strict=True)]
+        task = f"{row.task.name}, turned around" if row.template.is_inverted else row.task.name
+        return cls(turns[-1].prompt, row.answer, example.choices, task, example.targets, tuple(turns[:-1]))
 
-def as_source(row: Row) -> Source:
-    """The practice row as the raw files see it."""
-    return Source(row.prompt, row.answer, row.item.choices, row.task.name, row.task.cluster)
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The whole conversation."""
+        return (*self.before, Turn(self.prompt, self.answer))
 
 
 @dataclass(eq=False, slots=True)
@@ -80,33 +96,57 @@ class Line:
     """The row that this one repeats or contradicts."""
     note: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_single(self) -> bool:
+        """Whether it is one request that stands alone."""
+        return len(self.sources) == 1 and not self.sources[0].before
+
+
+@dataclass(frozen=True, slots=True)
+class _Feed:
+    """The requests to write, each once."""
+
+    rows: Iterator[Source]
+    talks: Iterator[Source]
+
+    def conversation(self, rng: Random, raw: RawFile) -> list[Source]:
+        """One request, alone or at the end of a talk; or two that have nothing to do with each other."""
+        chance = rng.random()
+        if chance < raw.talk_share:
+            talk = next(self.talks, None)
+            if talk is not None:
+                return [talk]
+        return list(islice(self.rows, 2 if chance > 1 - raw.two_turn_share else 1))
+
 
 def write_raw_files(
-    folder: Path, rng: Random, rows: Iterator[Source | Row], count: int, *, held_out: Sequence[Source] = ()
-) -> tuple[tuple[Path, ...], Path]:
+    folder: Path, rng: Random, rows: Iterator[Source], count: int, *, talks: Iterator[Source] | None = None,
+    held_out: Sequence[Source] = (),
+) -> tuple[tuple[Path, ...], Path]:  # fmt: skip
     """Write the raw files with `count` good rows in all, and their truth; returns the files and the truth.
 
-    With `held_out`, rows that give away these prompts are written to raw_leaked/leaked.jsonl, beside the folder; no
-    run on the other files reads them.
+    `rows` are requests that stand alone. `talks` are requests at the end of a conversation, for the files whose shape
+    holds one; where there are none, such a file takes others. With `held_out`, rows that give away these prompts, which
+    stand alone too, are written to raw_leaked/leaked.jsonl, beside the folder; no run on the other files reads them.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    sources = (as_source(row) if isinstance(row, Row) else row for row in rows)
+    feed = _Feed(rows, talks if talks is not None else iter(()))
     made = MadeRows(rng)
     truth, total, loans = {}, Counter[str](), []
     left = count
     for raw in RAW_FILES:
         good = left if raw is RAW_FILES[-1] else round(count * raw.share)
         left -= good
-        lines = _lines(rng, raw, sources, good, made)
+        lines = _lines(rng, raw, feed, good, made)
         truth[raw.name] = told = _write(folder / raw.name, raw.written, lines)
         total.update({key: told[key] for key in ("read", "good", "exact_duplicates")})
         total.update({key: sum(told[key].values()) for key in ("quarantine", "planted")})
         loans += [line.note for line in lines if "biased" in line.kinds]
     whole = {"files": truth, "total": dict(total), "bias": _bias(loans, made)}
     if held_out:
-        leaked = folder.parent / "raw_leaked" / "leaked.jsonl"
+        leaked = folder.parent / LEAKED_FILE
         leaked.parent.mkdir(exist_ok=True)
-        whole["apart"] = {"raw_leaked/leaked.jsonl": _write(leaked, json_lines, _leaked(rng, held_out))}
+        whole["apart"] = {LEAKED_FILE: _write(leaked, json_lines, _leaked(rng, held_out))}
     # Beside the folder, not in it: a whole folder may be handed to a reader of raw files.
     truth_path = folder.parent / "truth.json"
     truth_path.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -148,7 +188,7 @@ def _bias(loans: Sequence[dict[str, Any]], made: MadeRows) -> dict[str, Any]:
     return {"field": "town", "group": made.refused_town, "worse_answer": "no", "of_group": group, "of_others": others}
 
 
-def _lines(rng: Random, raw: RawFile, rows: Iterator[Source], good: int, made: MadeRows) -> list[Line]:
+def _lines(rng: Random, raw: RawFile, feed: _Feed, good: int, made: MadeRows) -> list[Line]:
     """All rows of a file in random order, the planted ones among them."""
     wanted = {
         kind: max(1, round(good * share)) if good >= FEWEST_TO_PLANT else 0 for kind, share in PLANTED_SHARES.items()
@@ -159,19 +199,19 @@ def _lines(rng: Random, raw: RawFile, rows: Iterator[Source], good: int, made: M
     drawn: list[Line] = []
     damage: Counter[str] = Counter()
     for _ in range(good - len(lines) - num_repeats):
-        drawn.append(_sound(rng, raw, rows, round(good * MENDED_SHARE), damage))
+        drawn.append(_sound(rng, raw, feed, round(good * MENDED_SHARE), damage))
     free = [line for line in drawn if not set(line.kinds) & set(MENDED)]
     rng.shuffle(free)
     _mislabel(rng, free, wanted["wrong_label"])
     repeats = _contradictions(rng, free, wanted["conflicting_answer"])
     repeats += _near_duplicates(rng, raw, free, wanted["near_duplicate"])
     while len(repeats) < num_repeats:  # where few rows are long or have a task in common
-        repeats.append(_sound(rng, raw, rows, 0, damage))
+        repeats.append(_sound(rng, raw, feed, 0, damage))
     copies = [
         Line(line.entry, ["exact_duplicate", *line.kinds], of=line) for line in free[: round(good * DUPLICATE_SHARE)]
     ]
     rejected = [
-        Line(_faulty(rng, raw, rows, fault), [fault])
+        Line(_faulty(rng, raw, feed.rows, fault), [fault])
         for fault in raw.faults for _ in range(max(2, round(good * FAULT_SHARE)))
     ]  # fmt: skip
     lines += drawn + repeats + copies + rejected
@@ -179,11 +219,10 @@ def _lines(rng: Random, raw: RawFile, rows: Iterator[Source], good: int, made: M
     return lines
 
 
-def _sound(rng: Random, raw: RawFile, rows: Iterator[Source], limit: int, damage: Counter[str]) -> Line:
+def _sound(rng: Random, raw: RawFile, feed: _Feed, limit: int, damage: Counter[str]) -> Line:
     """A good row, damaged in a way that cleaning can mend until `limit` rows of each sort are."""
-    count = 2 if rng.random() < raw.two_turn_share else 1
-    sources = list(islice(rows, count))
-    turns = [Turn(source.prompt, source.answer) for source in sources]
+    sources = feed.conversation(rng, raw)
+    turns = [turn for source in sources for turn in source.turns]
     text = "".join(f"{turn.prompt}{turn.answer}" for turn in turns)
     kinds: list[str] = []
     if not text.isascii() and damage["mojibake"] < limit and rng.random() < 0.5:
@@ -216,7 +255,7 @@ def _made(rng: Random, raw: RawFile, kind: str, row: faults.Made) -> Line:
 
 def _mislabel(rng: Random, free: list[Line], number: int) -> None:
     """Give rows with options another answer; they are then no longer free."""
-    for line in [line for line in free if len(line.sources) == 1]:
+    for line in [line for line in free if line.is_single]:
         if not number:
             return
         source = line.sources[0]
@@ -231,7 +270,7 @@ def _mislabel(rng: Random, free: list[Line], number: int) -> None:
 
 def _contradictions(rng: Random, free: list[Line], number: int) -> list[Line]:
     """Rows with the prompt of another row and another answer: an option, or what a row of the same task answers."""
-    singles = [line for line in free if len(line.sources) == 1]
+    singles = [line for line in free if line.is_single]
     answers: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for line in singles:
         answers[line.sources[0].task][line.sources[0].answer] = None
@@ -240,7 +279,8 @@ def _contradictions(rng: Random, free: list[Line], number: int) -> list[Line]:
         if len(made) == number:
             break
         source = line.sources[0]
-        others = [answer for answer in (source.options or answers[source.task]) if answer != source.answer]
+        right = (source.answer, *source.accepted)
+        others = [answer for answer in (source.options or answers[source.task]) if answer not in right]
         if others:
             answer = rng.choice(others)
             note = {"right": source.answer, "found": answer}
@@ -252,7 +292,7 @@ def _contradictions(rng: Random, free: list[Line], number: int) -> list[Line]:
 
 def _near_duplicates(rng: Random, raw: RawFile, free: list[Line], number: int) -> list[Line]:
     made: list[Line] = []
-    for line in [line for line in free if len(line.sources) == 1]:
+    for line in [line for line in free if line.is_single]:
         if len(made) == number:
             break
         source = line.sources[0]

@@ -41,6 +41,9 @@ class RawFile:
     faults: tuple[str, ...]
     written: Callable[[Sequence[Entry]], Written]
     two_turn_share: float = 0.0
+    """Of its conversations, those of two requests that have nothing to do with each other."""
+    talk_share: float = 0.0
+    """Of its conversations, those of several turns that belong together."""
 
 
 def _alpaca(rng: Random, turns: Sequence[Turn]) -> dict[str, Any]:
@@ -108,9 +111,9 @@ def _markdown(entries: Sequence[Entry]) -> Written:
 RAW_FILES: tuple[RawFile, ...] = (
     RawFile("alpaca.jsonl", 0.30, _alpaca, ("broken_json", "cut_in_two", "null_answer", "empty_answer"), json_lines),
     RawFile("chat.jsonl", 0.25, in_messages, ("broken_json", "cut_in_two", "wrong_role", "null_answer", "ends_on_user"),
-            _json_lines_crlf),
+            _json_lines_crlf, talk_share=0.08),
     RawFile("sharegpt.json", 0.20, _sharegpt, ("wrong_role", "empty_answer", "ends_on_user"), _json_list,
-            two_turn_share=0.1),
+            two_turn_share=0.1, talk_share=0.08),
     RawFile("completions.csv", 0.15, _pair, ("empty_answer",), _csv_with_bom),
     RawFile("table.md", 0.10, _pair, ("empty_answer",), _markdown),
 )  # fmt: skip

@@ -14,7 +14,7 @@ class EvaluateConfig(Config):
     """[evaluate]: how a model is examined."""
 
     graders: tuple[str, ...] = Field(("auto",), min_length=1, json_schema_extra=known_as("metrics", "kpis"))
-    """One KPI each: auto, exact, choice, numeric, rouge_l, chrf, or your own as "file.py:function"."""
+    """One KPI each: auto, exact, choice, numeric, rouge_l, chrf, constraints, or your own as "file.py:function"."""
     max_new_tokens: int = Field(64, ge=1, json_schema_extra=known_as("max_tokens", "max_length"))
     """Tokens after which an answer is cut."""
     temperature: float = Field(0.0, ge=0)

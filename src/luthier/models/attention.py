@@ -1,8 +1,8 @@
 """Rows end to end in one line, each attending to itself alone: no padding, no mask of all pairs, true isolation.
 
 Linear layers see one long line of real tokens. Attention is taken row by row: on a CPU by one call for the rows of each
-length (in bfloat16, of like lengths: `short_rows`), on CUDA by torch's variable-length kernel. Where a model asks of attention what this does not compute, it
-raises; nothing falls back to attention over the whole line.
+length (in bfloat16, of like lengths: `short_rows`), on CUDA by torch's variable-length kernel. Where a model asks of
+attention what this does not compute, it raises; nothing falls back to attention over the whole line.
 """
 
 from __future__ import annotations

@@ -39,6 +39,11 @@ class Pass:
     autocast: bool = False
     """Matrix products in bfloat16, the rest in float32."""
 
+    @property
+    def is_filled(self) -> bool:
+        """Whether a packed line may end in tokens that nothing reads: not where they count as load of the experts."""
+        return self.is_packed and not self.with_router
+
     @contextmanager
     def mode(self, network: Any) -> Iterator[None]:
         """The context of a forward pass and of its backward pass."""
@@ -171,8 +176,9 @@ def why_not(network: Any, how: Pass, *, longest: int = LONGEST_PROOF) -> str:
         network.train(was_training)
 
 
-FOREIGN = (AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError, ValueError)
-"""What a model's own code raises when it is called in a way that it does not foresee."""
+FOREIGN = (AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What a model's own code raises when it is called in a way that it does not foresee: any of them means "not this way",
+and the words of the error are passed on. The plain way is not forgiven anything."""
 
 
 def _why_not(network: Any, how: Pass, longest: int) -> str:

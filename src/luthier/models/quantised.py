@@ -21,6 +21,8 @@ from luthier.errors import ConfigError, Problem
 BLOCK = 64
 """Weights that share a scale."""
 TOLERANCE = 0.02
+FOREIGN = (AttributeError, OSError, RuntimeError, ValueError)
+"""What bitsandbytes raises where a kernel is not in the library that it loads, or was not compiled for this machine."""
 
 
 def quantisation(*, dtype: str, device: str) -> Any:
@@ -52,10 +54,10 @@ def keep_exact(network: Any, *, dtype: str, device: str) -> None:
 
 
 def _prove(*, width: int, dtype: str, device: str) -> None:
-    library = _library(device)
+    library, number, place = _library(device), getattr(torch, dtype), torch.device(device)
     try:
-        gap = _gap(library, width, getattr(torch, dtype), torch.device(device))
-    except (RuntimeError, NotImplementedError, AttributeError, ValueError, OSError) as error:
+        gap = _gap(library, width, number, place)
+    except FOREIGN as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise _unsupported(device, f"a kernel that fails ({reason[:200]})") from error
     if not gap < TOLERANCE:
@@ -67,7 +69,7 @@ def _library(device: str) -> Any:
     try:
         with without_downloads():
             return importlib.import_module("bitsandbytes")
-    except (ImportError, OSError, RuntimeError) as error:
+    except (ImportError, OSError, RuntimeError) as error:  # absent, or its library cannot be loaded
         raise _unsupported(device, f"no usable package bitsandbytes ({str(error)[:200]})") from error
 
 

@@ -1,9 +1,9 @@
 """Attention over many short rows on a CPU in bfloat16: plain matrix products over rows of like lengths.
 
-The flash kernel of torch goes through a row in blocks that a short row does not fill, and its backward pass took a third
-of a training step (rows of 120 tokens, heads 32 wide). Here rows are laid on shelves, each as long as its longest row
-rounded up, and the scores of a shelf exist at once: small, since the rows are short. The end of a shelf behind a row is
-never seen by it: attention is causal, and what is computed there is dropped.
+The flash kernel of torch goes through a row in blocks that a short row does not fill, and its backward pass took a
+third of a training step (rows of 120 tokens, heads 32 wide). Here rows are laid on shelves, each as long as its longest
+row rounded up, and the scores of a shelf exist at once: small, since the rows are short. The end of a shelf behind a
+row is never seen by it: attention is causal, what is computed there is dropped, and no gradient comes from there.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class Shelf:
     length: int
     tokens: Tensor
     """int64 [R * L]: places in the line; behind the end of a row, some token of it again."""
+    behind: Tensor
+    """int64: the places on the shelf behind the ends of its rows."""
     mask_LL: Tensor
     """float32: 0 where a position may look, minus infinity elsewhere."""
 
@@ -64,7 +66,7 @@ class Shelves:
             is_real = (offset <= last).flatten()
             places[tokens.flatten()[is_real]] = laid + torch.arange(tokens.numel())[is_real]
             mask = torch.full((extent, extent), float("-inf")).triu(1)
-            shelves.append(Shelf(len(rows), extent, tokens.flatten(), mask))
+            shelves.append(Shelf(len(rows), extent, tokens.flatten(), (~is_real).nonzero().flatten(), mask))
             laid += tokens.numel()
         return cls(tuple(shelves), places)
 
@@ -78,8 +80,17 @@ def short_rows_attention(query: Tensor, key: Tensor, value: Tensor, shelves: She
 
 def _laid(line: Tensor, shelf: Shelf, heads: int) -> Tensor:
     """[T, k, D] -> [R, heads, L, D]; each key head stands for heads / k query heads."""
-    laid = line.index_select(0, shelf.tokens).view(shelf.rows, shelf.length, *line.shape[1:]).transpose(1, 2)
+    laid = _on_shelf(line.index_select(0, shelf.tokens), shelf)
     return laid if line.shape[1] == heads else laid.repeat_interleave(heads // line.shape[1], dim=1)
+
+
+def _laid_gradient(line: Tensor, shelf: Shelf) -> Tensor:
+    """[T, H, D] -> [R, H, L, D]; zero behind the rows, since the queries there look at the keys of their row."""
+    return _on_shelf(line.index_select(0, shelf.tokens).index_fill_(0, shelf.behind, 0.0), shelf)
+
+
+def _on_shelf(tokens: Tensor, shelf: Shelf) -> Tensor:
+    return tokens.view(shelf.rows, shelf.length, *tokens.shape[1:]).transpose(1, 2)
 
 
 class _ShortRows(torch.autograd.Function):
@@ -94,7 +105,8 @@ class _ShortRows(torch.autograd.Function):
         parts, saved = [], []
         for shelf in shelves.shelves:
             qs, ks, vs = (_laid(t, shelf, heads) for t in (q, k, v))
-            scores = torch.matmul(qs, ks.transpose(-1, -2)).float().mul_(scale).add_(shelf.mask_LL)
+            scores = torch.matmul(qs, ks.transpose(-1, -2)).to(torch.promote_types(q.dtype, torch.float32))
+            scores.mul_(scale).add_(shelf.mask_LL)
             weights = torch.softmax(scores, -1, out=scores).to(q.dtype)
             out = torch.matmul(weights, vs)
             parts.append(out.transpose(1, 2).flatten(0, 1))
@@ -111,7 +123,7 @@ class _ShortRows(torch.autograd.Function):
         for number, shelf in enumerate(shelves.shelves):
             weights, out = saved[2 * number], saved[2 * number + 1]
             qs, ks, vs = (_laid(t, shelf, heads) for t in (q, k, v))
-            d_out = _laid(grad, shelf, heads)
+            d_out = _laid_gradient(grad, shelf)
             d_value = torch.matmul(weights.transpose(-1, -2), d_out)
             d_scores = torch.matmul(d_out, vs.transpose(-1, -2)).sub_((d_out * out).sum(-1, keepdim=True))
             d_scores.mul_(weights).mul_(ctx.scale)
@@ -125,8 +137,8 @@ class _ShortRows(torch.autograd.Function):
 def _gathered(parts: Sequence[Tensor], shelves: Shelves, heads: int) -> Tensor:
     """[R, H, L, D] of each shelf -> [T, heads, D]; query heads that share a key head are summed."""
     lines = []
-    for part in parts:
+    for shelf, part in zip(shelves.shelves, parts, strict=True):
         if part.shape[1] != heads:
-            part = part.unflatten(1, (heads, -1)).sum(2)
+            part = part.view(shelf.rows, heads, -1, *part.shape[2:]).sum(2)
         lines.append(part.transpose(1, 2).flatten(0, 1))
     return torch.cat(lines).index_select(0, shelves.places)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from luthier.errors import LuthierError
 from luthier.evaluate.comparison import compare
 from luthier.recipes.run_report import forgetting_between
+from luthier.runs import read_json
 from luthier.versions import Register
 
 
@@ -53,7 +53,7 @@ def evaluations(run: Path, model: str) -> list[Measured]:
             continue
         suite = summary["suite"]
         base = run / "evaluate" / "base" / suite["name"]
-        is_same = _read(base / "summary.json").get("suite", {}).get("digest") == suite["digest"]
+        is_same = read_json(base / "summary.json").get("suite", {}).get("digest") == suite["digest"]
         found[suite["name"]] = Measured(
             suite=suite["name"], kpis=summary["kpis"], folder=folder, base=base if is_same else None
         )
@@ -63,7 +63,7 @@ def evaluations(run: Path, model: str) -> list[Measured]:
 def summaries(run: Path) -> list[tuple[Path, dict[str, Any]]]:
     """The finished evaluations of a run, each with its summary; not the readings among which the base's was chosen."""
     paths = [*run.glob("evaluate/*/*/summary.json"), *run.glob("improve/*/*/*/summary.json")]
-    read = [(path.parent, _read(path)) for path in sorted(paths) if path.parent.parent.name != "readings"]
+    read = [(path.parent, read_json(path)) for path in sorted(paths) if path.parent.parent.name != "readings"]
     return [(folder, summary) for folder, summary in read if {"model", "suite", "kpis"} <= summary.keys()]
 
 
@@ -96,13 +96,5 @@ def _gate(run: Path, model: str, *, is_evaluated: bool) -> Mapping[str, Any]:
     except LuthierError:  # a register that cannot be read is told of by the commands that use it
         versions = ()
     registered = next((v.gate for v in versions if v.digest == model and v.gate), None)
-    gate = registered or _read(run / "gate.json")
+    gate = registered or read_json(run / "gate.json")
     return gate if is_evaluated and gate.get("model", model) == model else {}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data

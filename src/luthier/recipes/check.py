@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.recipes import fit, proving, stages
-from luthier.recipes.pretrain import PretrainRecipe, _documents, _start_of, _untrained
+from luthier.recipes.pretrain import PretrainRecipe, documents_of, start_folder, write_untrained
 from luthier.recipes.proving import Proof
 from luthier.recipes.tune import TuneRecipe
 from luthier.records import Example, Preference, write_records
@@ -165,9 +165,9 @@ def _text(recipe: TuneRecipe, scratch: Path) -> tuple[list[Proof], Todo]:
 
 def _pretraining(recipe: PretrainRecipe, scratch: Path, say: Callable[[str], None]) -> tuple[list[Proof], Todo]:
     """A model that is built, or made from another, before its first step."""
-    start = _start_of(recipe)
-    documents, dev = _documents(recipe.data, seed=recipe.train.seed)
-    for words in _untrained(recipe, documents, scratch / "untrained"):
+    start = start_folder(recipe)
+    documents, dev = documents_of(recipe.data, seed=recipe.train.seed)
+    for words in write_untrained(recipe, documents, scratch / "untrained"):
         say(f"build | {words}")
     _write_text(scratch / "rows", documents, dev)
     model = ModelConfig(base=str(scratch / "untrained"))

@@ -11,7 +11,6 @@ that is being written.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 import time
@@ -21,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from luthier.runs import sha256
+from luthier.runs import read_json, sha256
 
 LOCK = "run.lock"
 """Held (POSIX, so by the process) by the process that writes the run, as long as it lives."""
@@ -65,7 +64,7 @@ def is_being_written(run: Path) -> bool:
     state = _lock_state(run)
     if state is not None:
         return state
-    if _json(run / "manifest.json").get("finished"):
+    if read_json(run / "manifest.json").get("finished"):
         return False
     written = [p.stat().st_mtime for p in run.iterdir() if p.is_file() and p.name != LOCK]
     return time.time() - max(written, default=0.0) < QUIET_S
@@ -79,7 +78,7 @@ def size_on_disk(folder: Path) -> int:
 def _found(run: Path) -> list[Removal]:
     found = [(path, "left half-written") for path in _partials(run)]
     for stage in _stages(run):
-        record, checkpoints = _json(stage / "stage.json"), stage / "checkpoints"
+        record, checkpoints = read_json(stage / "stage.json"), stage / "checkpoints"
         spent = [checkpoints] if _are_of(checkpoints, str(record.get("key"))) else []
         spent = [path for path in (*spent, *sorted(stage.glob("untrained-*")))
                  if path.is_dir() and not path.is_symlink()]  # fmt: skip
@@ -128,7 +127,7 @@ def _is_whole(stage: Path, record: dict[str, Any]) -> bool:
 
 def _are_of(checkpoints: Path, key: str) -> bool:
     """Whether no checkpoint is of another training than the one that was finished."""
-    return all(_json(path).get("key", key) == key for path in checkpoints.glob("step-*/state.json"))
+    return all(read_json(path).get("key", key) == key for path in checkpoints.glob("step-*/state.json"))
 
 
 def _freed(paths: Sequence[Path]) -> dict[Path, int]:
@@ -181,11 +180,3 @@ def _held(run: Path) -> Iterator[bool]:
             yield True
         else:
             yield True
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from luthier.errors import LuthierError
 from luthier.models.folders import digest
 from luthier.recipes import stages
-from luthier.runs import Run, Stage, library_versions, machine, sha256, source_digest, write_json
+from luthier.runs import Run, Stage, library_versions, machine, read_json, sha256, source_digest, write_json
 from luthier.train.config import ModelConfig, TrainConfig
-from luthier.train.fit import GIB, Prediction, duration, size
+from luthier.train.fit import GIB, SPARE, Prediction, duration, size
 
 if TYPE_CHECKING:
     from luthier.models.load import Model
@@ -37,8 +37,6 @@ TEXT = ("documents.jsonl", "dev_documents.jsonl")
 """In the folder of a run's rows: plain text, one document an object."""
 ANSWERED = 8
 """Dev prompts that are answered to time the measurement of `train.keep_best`."""
-SPARE = 0.95
-"""Share of the memory that a run may fill: the system needs the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +141,7 @@ def keep(run_folder: Path, found: Mapping[str, Prediction]) -> None:
 
 def kept(run_folder: Path, key: str) -> Prediction | None:
     """The prediction of exactly this training; None when there is none."""
-    found = _read(run_folder).get(key)
+    found = read_json(run_folder / FILE).get(key)
     return None if found is None else Prediction.from_json(found)
 
 
@@ -191,21 +189,7 @@ def comparison_line(prediction: Prediction, facts: Mapping[str, float], why: str
 
 def is_resumed(folder: Path, key: str) -> bool:
     """Whether checkpoints of this very training lie in the stage's folder."""
-    for path in (folder / "checkpoints").glob("step-*/state.json"):
-        try:
-            if json.loads(path.read_text(encoding="utf-8"))["key"] == key:
-                return True
-        except (OSError, ValueError, KeyError):  # torn by a crash
-            continue
-    return False
-
-
-def _read(run_folder: Path) -> dict[str, Any]:
-    try:
-        data: dict[str, Any] = json.loads((run_folder / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data
+    return any(read_json(path).get("key") == key for path in (folder / "checkpoints").glob("step-*/state.json"))
 
 
 def _material(folder: Path, config: TrainConfig) -> TrainingData:
@@ -242,7 +226,7 @@ def _answer(scratch: Path) -> list[dict[str, Any]]:
     model = _load(config, settings)
     runs = [_material(Path(folder), config) for folder in order["folders"]]
     answered = [e for e in runs[0].dev if e.targets][: stages.MOST_DEV_PROMPTS]
-    measure = stages._dev_grade(config, replace(runs[0], dev=answered[:ANSWERED]))
+    measure = stages.dev_grade(config, replace(runs[0], dev=answered[:ANSWERED]))
     found = probe(
         model, runs, config,
         place=Place(run=Run(folder=scratch), folder=scratch, key="", kind="fit"),

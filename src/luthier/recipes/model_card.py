@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from typing import Any
 from luthier.config import Config, nested_config
 from luthier.models.folders import digest, licence_of
 from luthier.recipes.licences import Terms, combined, terms_of
+from luthier.recipes.runs import events_of
 from luthier.reports.page import UNPRINTABLE
-from luthier.runs import sha256
+from luthier.runs import read_json, sha256
 
 SHOWN_LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "peft")
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -114,7 +115,7 @@ def plain(text: object) -> str:
 
 
 def _card(run: Path, model: Path, chain: Sequence[_Stage]) -> str:
-    config, rows = _json(run / "config.json"), _rows(run, chain)
+    config, rows = read_json(run / "config.json"), _rows(run, chain)
     base, base_licence = _base(run, config, chain)
     data = [terms_of(name or None) for part in rows for name in sorted(part.licences)]
     terms = [terms_of(base_licence), *data, *(terms_of(None) for _ in _texts(chain))]
@@ -199,7 +200,7 @@ def _terms_cells(terms: Terms) -> list[str]:
 def _curation(run: Path, chain: Sequence[_Stage]) -> str:
     """The account of the curation that made the rows: of the run, or of the turn; `luthier train` has none."""
     turn = chain[-1].folder.parent / "curated"
-    ledger = _json((turn if turn.is_dir() else run / "curate") / "ledger.json")
+    ledger = read_json((turn if turn.is_dir() else run / "curate") / "ledger.json")
     if not ledger or _command(run) == "train":
         return ""
     table = [["read", "", f"{ledger['read']:,}"], ["kept", "", f"{ledger['kept']:,}"]]
@@ -229,14 +230,14 @@ def _recipe(run: Path, config: Mapping[str, Any]) -> str:
 
 def _command(run: Path) -> str | None:
     """The command that wrote the run last."""
-    command: list[str] = _json(run / "manifest.json").get("command", [])
+    command: list[str] = read_json(run / "manifest.json").get("command", [])
     return command[1] if len(command) > 1 else None
 
 
 def _numbers(run: Path, model: Path, chain: Sequence[_Stage]) -> str:
     from luthier.recipes.card_numbers import evaluations, forgetting_lines, verdict_lines
 
-    events = list(_events(run))
+    events = list(events_of(run))
     table = []
     for stage in chain:
         trained = stage.trained
@@ -299,10 +300,10 @@ def _chain(run: Path, wanted: str) -> list[_Stage]:
     """The stages of the run that led to the model of this digest, first to last."""
     by_digest = {}
     for path in sorted(run.glob("*/trained.json")) + sorted(run.glob("improve/*/*/trained.json")):
-        trained = _json(path)
+        trained = read_json(path)
         if {"digest", "base", "method", "steps"} <= trained.keys():
             by_digest[trained["digest"]] = _Stage(
-                folder=path.parent, trained=trained, record=_json(path.parent / "stage.json")
+                folder=path.parent, trained=trained, record=read_json(path.parent / "stage.json")
             )
     chain: list[_Stage] = []
     while wanted in by_digest and by_digest[wanted] not in chain:
@@ -371,7 +372,7 @@ def _texts(chain: Sequence[_Stage]) -> list[str]:
 
 def _base(run: Path, config: Mapping[str, Any], chain: Sequence[_Stage]) -> tuple[str, str | None]:
     """The base as the recipe, or the selection among its candidates, names it, and its licence."""
-    winner = _json(run / "select" / "stage.json").get("winner") if config.get("select") else None
+    winner = read_json(run / "select" / "stage.json").get("winner") if config.get("select") else None
     name = str(winner or config.get("model", {}).get("base", "unknown"))
     if chain[0].record.get("base_licence"):
         return name, str(chain[0].record["base_licence"])
@@ -388,15 +389,6 @@ def _hub_licence(name: str) -> str | None:
     return licence_of(Path(found).parent) if isinstance(found, str) else None
 
 
-def _events(run: Path) -> Iterator[dict[str, Any]]:
-    with (run / "metrics.jsonl").open(encoding="utf-8") as file:
-        for line in file:
-            try:
-                yield json.loads(line)
-            except ValueError:  # the line that was being written when a run was killed
-                continue
-
-
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table; cells are escaped already."""
     lines = [columns, ["---"] * len(columns), *rows]
@@ -409,11 +401,3 @@ def _yaml(text: str) -> str:
 
 def _as_json(value: Any) -> Any:
     return json.loads(json.dumps(value.model_dump(mode="json") if isinstance(value, Config) else value, default=str))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data

@@ -67,9 +67,9 @@ def main(
             [Problem(where="train.method", found=repr(recipe.train.method), expected='"pretrain"',
                      fix='write method = "pretrain" under [train]')],
         )  # fmt: skip
-    start = _start_of(recipe)
+    start = start_folder(recipe)
     run = stages.opened(recipe.run.dir, recipe, echo=echo, step_echo=step_echo, watch=watch)
-    documents, dev = _documents(recipe.data, seed=recipe.train.seed)
+    documents, dev = documents_of(recipe.data, seed=recipe.train.seed)
     run.say(f"data | {len(documents):,} documents to train on, {len(dev):,} to measure on")
     stage = run.stage(
         "train", owner=("luthier.train.training", "luthier.models.reshape", "luthier.demo.text",
@@ -81,7 +81,7 @@ def main(
         blank = stage.folder / f"untrained-{stage.key[:16]}"
         if not blank.is_dir():
             shutil.rmtree(blank.with_suffix(".partial"), ignore_errors=True)
-            for words in _untrained(recipe, documents, blank.with_suffix(".partial")):
+            for words in write_untrained(recipe, documents, blank.with_suffix(".partial")):
                 run.say(f"build | {words}")
             os.replace(blank.with_suffix(".partial"), blank)
         job = launch.Job(start=blank, model=ModelConfig(base=str(blank)), train=recipe.train, run=run.folder,
@@ -101,7 +101,7 @@ def main(
     return 0
 
 
-def _start_of(recipe: PretrainRecipe) -> Path | None:
+def start_folder(recipe: PretrainRecipe) -> Path | None:
     """The folder of `build.start`; an error before anything has run where it is none, or this run's own."""
     if recipe.build.start is None:
         return None
@@ -115,7 +115,7 @@ def _start_of(recipe: PretrainRecipe) -> Path | None:
     return start
 
 
-def _untrained(recipe: PretrainRecipe, documents: list[str], folder: Path) -> list[str]:
+def write_untrained(recipe: PretrainRecipe, documents: list[str], folder: Path) -> list[str]:
     """Write the network before its first step to `folder`; returns what was done to the model at `build.start`."""
     if recipe.build.start is not None:
         from luthier.models.reshape import reshape_model
@@ -127,7 +127,8 @@ def _untrained(recipe: PretrainRecipe, documents: list[str], folder: Path) -> li
     return []
 
 
-def _documents(data: PretrainData, *, seed: int) -> tuple[list[str], list[str]]:
+def documents_of(data: PretrainData, *, seed: int) -> tuple[list[str], list[str]]:
+    """The documents to train on, and those to measure on: of the files, then of the practice world."""
     from luthier.demo.text import documents as practice_documents
     from luthier.train.documents import read_documents
 

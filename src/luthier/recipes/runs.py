@@ -18,6 +18,7 @@ from typing import Any
 from luthier.errors import ConfigError, DataError, Problem
 from luthier.recipes.card_numbers import interval, summaries
 from luthier.recipes.cleaning import clean, is_being_written, removable, size_on_disk
+from luthier.runs import read_json
 
 DEEPEST = 4
 """Folders below the one that was named in which runs are looked for."""
@@ -28,7 +29,7 @@ STATES = {"finished": "finished", "running": "running", "unfinished": "unfinishe
 
 def is_run(folder: Path) -> bool:
     """Whether the folder is one that `Run` wrote: its manifest says so, and its options are there."""
-    manifest = _json(folder / "manifest.json")
+    manifest = read_json(folder / "manifest.json")
     return {"luthier", "stages", "inputs"} <= manifest.keys() and (folder / "config.json").is_file()
 
 
@@ -55,7 +56,7 @@ def listed(folder: Path) -> list[dict[str, Any]]:
 
 def summary_of(run: Path) -> dict[str, Any]:
     """One run as the list shows it."""
-    manifest, config = _json(run / "manifest.json"), _json(run / "config.json")
+    manifest, config = read_json(run / "manifest.json"), read_json(run / "config.json")
     state = "running" if is_being_written(run) else "finished" if manifest.get("finished") else "unfinished"
     stages = {name: numbers for name in STAGES if (numbers := _stage_numbers(run, config, name))}
     verdict = _verdict(run) if state == "finished" else None
@@ -106,13 +107,13 @@ def compared(folders: Sequence[Path]) -> dict[str, Any]:
     for folder in folders:
         if not is_run(folder):
             raise _no_run(folder, "no run folder" if folder.is_dir() else "no such folder")
-    manifests = [_json(folder / "manifest.json") for folder in folders]
-    configs = [_flat(_json(folder / "config.json")) for folder in folders]
+    manifests = [read_json(folder / "manifest.json") for folder in folders]
+    configs = [_flat(read_json(folder / "config.json")) for folder in folders]
     for config in configs:
         config.pop("run.dir", None)
     libraries = [{"luthier": m["luthier"], **m.get("libraries", {}), **m.get("machine", {})} for m in manifests]
     inputs = [_inputs(folder, m) for folder, m in zip(folders, manifests, strict=True)]
-    numbers = [_numbers(folder, _json(folder / "config.json")) for folder in folders]
+    numbers = [_numbers(folder, read_json(folder / "config.json")) for folder in folders]
     known = dict.fromkeys(key for found in numbers for key, value in found.items() if value is not None)
     return {
         "runs": [str(folder) for folder in folders],
@@ -180,13 +181,13 @@ def size_text(num_bytes: int) -> str:
 
 def _stage_numbers(run: Path, config: Mapping[str, Any], name: str) -> dict[str, Any]:
     """What metrics.jsonl says of one training stage; empty when it holds no step of it."""
-    steps = [e for e in _events(run) if e.get("kind") == name and "train/loss" in e]
+    steps = [e for e in events_of(run) if e.get("kind") == name and "train/loss" in e]
     if not steps:
         return {}
-    dev = [e["train/dev_loss"] for e in _events(run) if e.get("kind") == f"{name}_dev" and "train/dev_loss" in e]
+    dev = [e["train/dev_loss"] for e in events_of(run) if e.get("kind") == f"{name}_dev" and "train/dev_loss" in e]
     of = (
         steps[-1].get("num_steps")
-        or _json(run / name / "trained.json").get("steps")
+        or read_json(run / name / "trained.json").get("steps")
         or _nested(config, f"{name}.max_steps")
     )
     return {
@@ -202,8 +203,8 @@ def _stage_numbers(run: Path, config: Mapping[str, Any], name: str) -> dict[str,
 
 def _verdict(run: Path) -> str | None:
     """The gate's answer on a model that the stages hold now; None where it was since trained anew."""
-    gate = _json(run / "gate.json")
-    made = {_json(run / stage / "trained.json").get("digest") for stage in STAGES} - {None}
+    gate = read_json(run / "gate.json")
+    made = {read_json(run / stage / "trained.json").get("digest") for stage in STAGES} - {None}
     answer: str | None = gate.get("answer")
     return answer if not made or gate.get("model") in (None, *made) else None
 
@@ -308,7 +309,8 @@ def _no_run(folder: Path, found: str) -> DataError:
     )  # fmt: skip
 
 
-def _events(run: Path) -> Iterator[dict[str, Any]]:
+def events_of(run: Path) -> Iterator[dict[str, Any]]:
+    """The events of the run's metrics.jsonl; none where it has none."""
     path = run / "metrics.jsonl"
     if not path.is_file():
         return
@@ -320,11 +322,3 @@ def _events(run: Path) -> Iterator[dict[str, Any]]:
                 continue
             if isinstance(event, dict):
                 yield event
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}

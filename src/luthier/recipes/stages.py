@@ -102,7 +102,7 @@ def tuned(
     compare = fit.watch(run, config, model, material.inputs, stage=stage)
     data = material.read()
     trained = launch.trained(
-        job, data, run, grade_all=rewards(config.grpo.grader), grade_dev=_dev_grade(config, data)
+        job, data, run, grade_all=rewards(config.grpo.grader), grade_dev=dev_grade(config, data)
     )
     run.say(
         f"{name} | {trained.num_steps} steps in {trained.seconds:,.0f} s | loss {trained.first_loss:.4f} -> "
@@ -120,7 +120,7 @@ def _graders(config: TrainConfig) -> list[str]:
     return [*([config.grpo.grader] if config.method == "grpo" else []), *filter(None, of_dev)]
 
 
-def _dev_grade(config: TrainConfig, data: TrainingData) -> Callable[[Model], float] | None:
+def dev_grade(config: TrainConfig, data: TrainingData) -> Callable[[Model], float] | None:
     """The mean grade of greedy answers to the dev prompts, by the grader that `keep_best` names."""
     if config.keep_best in (None, "loss"):
         return None

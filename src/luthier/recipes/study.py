@@ -1,7 +1,7 @@
 """What tuning on tasks does for tasks that were never trained: arms at equal tokens, and what each can do.
 
-On the practice world about a hundred arms of one to two minutes each on two cores; the held-out score should rise with
-the number of trained clusters, and the report says whether it does.
+On the practice world some 180 arms, of half a minute (few examples) to four minutes each on one core: hours. The
+held-out score should rise with the number of trained clusters, and the report says whether it does.
 
     luthier new study && luthier run study.toml
 """

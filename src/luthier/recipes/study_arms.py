@@ -198,19 +198,43 @@ def _rungs(rungs: Mapping[str, Any]) -> dict[str, list[Item]]:
 
 
 def _with_all(finished: Sequence[Finished], planned: Sequence[str]) -> tuple[Finished, ...]:
-    """One group for the arms of all clusters, where choices of what is held out leave different numbers of them."""
+    """One group for the arms of all clusters, where choices of what is held out leave different numbers of them.
+
+    Where all is 8 for one choice and a step on the way to 9 for another, the arm stands in both groups.
+    """
     counts: dict[str, set[int]] = {}
     for name in (*planned, *(arm.name for arm in finished)):
         if (match := OF_CLUSTERS.match(name)) is not None:
             counts.setdefault(match[2] or "", set()).add(int(match[1]))
-    most = {choice: max(found) for choice, found in counts.items()}
-    # What is a step on the way elsewhere is not the end of a choice whose last arm is still to come.
+    most = {choice: max(found) for choice, found in counts.items()} | _asked_of_bases(finished)
     steps = {count for choice, found in counts.items() for count in found if count < most[choice]}
-    ends = {count for count in most.values() if count not in steps}
-    if len(ends) < 2:
+    if not planned:  # what is a step elsewhere may not be the end of a choice whose base has yet to be asked
+        known = _asked_of_bases(finished)
+        most = {choice: count for choice, count in most.items() if choice in known or count not in steps}
+    if len({count for choice, count in most.items() if choice in counts}) < 2:
         return tuple(finished)
-    return tuple(replace(arm, group="clusters-all") if arm.kind == "clusters" and arm.clusters in ends else arm
-                 for arm in finished)  # fmt: skip
+    grouped = []
+    for arm in finished:
+        is_all = arm.kind == "clusters" and arm.clusters == most.get(_choice(arm.name))
+        grouped += [replace(arm, group="clusters-all")] if is_all else []
+        grouped += [arm] if not is_all or arm.clusters in steps else []
+    return tuple(grouped)
+
+
+def _asked_of_bases(finished: Iterable[Finished]) -> dict[str, int]:
+    """How many clusters may be trained in each choice: those of the trained tasks that its base was asked."""
+    return {
+        _choice(arm.name): len(clusters)
+        for arm in finished
+        if arm.kind == "base"
+        for clusters in [{i.cluster for rungs in arm.readings.values() for i in rungs.get("phrasings", ())}]
+        if clusters
+    }
+
+
+def _choice(name: str) -> str:
+    _, _, number = name.rpartition(".h")
+    return number if number.isdigit() else ""
 
 
 def _optional(path: Path) -> dict[str, Any]:

@@ -7,7 +7,8 @@ are not there.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -82,8 +83,9 @@ def promises(arms: Arms, estimate: Estimator) -> Iterator[Json]:
         readings = _set_readings(arms.groups[base], kind)
         if not after or not readings:
             continue
-        first = next(iter(counted.values()))
-        best = max(readings, key=lambda name: _share(readings[name], first, readings[name].keys() & after.keys()))
+        right, keys = counted["right"], after.keys()
+        shares = {name: _share(sets, right, sets.keys() & keys) for name, sets in readings.items()}
+        best = max(shares, key=lambda name: shares[name])
         common = [key for key in after if key in readings[best]]
         for what, name in counted.items():
             pairs = [_flags({key: found[key] for key in common}, name) for found in (readings[best], after)]
@@ -221,8 +223,16 @@ def _set_readings(finished: Sequence[Finished], kind: str) -> dict[str, dict[Key
     return {name: sets for name, sets in found.items() if sets}
 
 
-def _keyed(rows: Iterator[tuple[Finished, Sequence[Json]]] | Any) -> dict[Key, Json]:
-    return {(arm.block, str(row["set"]), str(row.get("topic", ""))): row for arm, sets in rows for row in sets}
+def _keyed(rows: Iterable[tuple[Finished, Sequence[Json]]]) -> dict[Key, Json]:
+    """The sets by what they are paired by; those of one name and topic are told apart by their order."""
+    found: dict[Key, Json] = {}
+    for arm, sets in rows:
+        times: Counter[str] = Counter()
+        for row in sets:
+            name, topic = str(row["set"]), str(row.get("topic", ""))
+            times[f"{name}/{topic}"] += 1
+            found[arm.block, name, f"{topic}/{times[f'{name}/{topic}']}"] = row
+    return found
 
 
 def _share(sets: Mapping[Key, Json], name: str, keys: Any) -> float:

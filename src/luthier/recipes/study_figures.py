@@ -26,9 +26,10 @@ def _drawn(study: Json) -> Iterator[tuple[str, str, str]]:
                 if (curve := _over_clusters(study, "clusters", metric, name)).points]  # fmt: skip
     if held_out:
         base = score_of(study, study["base"], "clusters")
-        level = Level("base, better reading, generated", base["value"], base["low"], base["high"]) if base else None
+        level = Level("base, better reading", base["value"], base["low"], base["high"]) if base else None
         yield ("clusters", curve_plot(held_out, x_label=CLUSTERS, y_label=SCORE, level=level),
-               "Tasks of clusters that were never trained. Bars: 95 % over tasks. Rings: single blocks")  # fmt: skip
+               "Tasks of clusters that were never trained. Bars: 95 % over tasks. Rings: single blocks. The base, as "
+               "generated, with its interval")  # fmt: skip
     rungs = [curve for rung, name in RUNG_NAMES.items()
              if (curve := _over_clusters(study, rung, "generated", name, has_dots=False)).points]  # fmt: skip
     if len(rungs) > 1:

@@ -53,8 +53,7 @@ def write_study(run_folder: Path) -> list[str]:
 
 def report(study: Json, drawn: Mapping[str, tuple[str, str]], run_folder: Path) -> Page:
     """The page; a section stands only where its arms do."""
-    count = sum(about["blocks"] for about in study["arms"].values())
-    page = Page("Study: from trained tasks to new ones", f"{count} arms in {len(study['blocks'])} blocks")
+    page = Page("Study: from trained tasks to new ones", f"{study['finished']} arms in {len(study['blocks'])} blocks")
     for said in verdicts(study):
         page.verdict(said.word, said.text, said.tone)
     if study["missing"]:
@@ -107,8 +106,8 @@ def _curve(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> Non
         "arms of a block share count there",
     )  # fmt: skip
     if study["slope"]:
-        page.table(["block", "change with each doubling"], [[block, _score(value)] for block, value in study["slope"]["by_block"].items()],
-                   "The named slope, block by block")  # fmt: skip
+        by_block = [[block, _score(value)] for block, value in study["slope"]["by_block"].items()]
+        page.table(["block", "change with each doubling"], by_block, "The named slope, block by block")
 
 
 def _rungs(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> None:
@@ -174,17 +173,18 @@ def _spread(page: Page, study: Json) -> None:
     if not study["spread"]:
         return
     page.heading("How much the phrasing matters")
-    page.text("The spread of a task's score over templates that ask for the same rows. A model that fails everywhere "
-              "has no spread, so read it beside the score.")  # fmt: skip
+    page.text(
+        "The spread of a task's score over templates that ask for the same rows: standard deviation (sd) and "
+        "inter-quartile range (IQR). A model that fails everywhere has none, so read it beside the score."
+    )
     rows = []
     for found in study["spread"]:
-        for name, words in (("sd", "standard deviation"), ("iqr", "inter-quartile range")):
+        for name, words in (("sd", "sd"), ("iqr", "IQR")):
             parts = found[name]
             rows.append([RUNG_NAMES[found["rung"]], words, number(parts["before"]), number(parts["after"]),
                          number(parts["difference"], is_signed=True),
                          *(_score(found["score"][side]["value"]) for side in ("before", "after"))])  # fmt: skip
-    page.table(["items", "spread over templates", "base", "tuned", "difference, paired", "base's score", "tuned score"],
-               rows)  # fmt: skip
+    page.table(["items", "spread", "base", "tuned", "difference, paired", "base's score", "tuned score"], rows)
 
 
 def _promises(page: Page, study: Json) -> None:

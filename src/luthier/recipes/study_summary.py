@@ -61,6 +61,7 @@ def summarise(arms: Arms) -> dict[str, Any]:
     bases = base_readings(arms)
     return {
         "blocks": [block_name(block) for block in arms.blocks],
+        "finished": len({arm.name for arm in arms.finished}),
         "arms": {group: _about(arms, group) for group in arms.groups},
         "main": arms.main,
         "base": arms.base_of(arms.main) if arms.main else next(iter(bases), None),
@@ -165,13 +166,13 @@ def _differences(arms: Arms, bases: Mapping[str, Any]) -> Iterator[dict[str, Any
 
 def _slope(arms: Arms, rung: str, metric: str) -> dict[str, Any] | None:
     """The slope over the arms of one cluster to all, per doubling of the number of clusters."""
-    cells = []
+    cells = set()  # an arm may stand in two groups
     for group in arms.by_clusters:
         for arm in arms.groups[group]:
             if arm.clusters < 1:
                 continue
             for (block, task), items in values_of([arm], rung, metric).items():
-                cells.append(Cell(block, group, task, math.log2(arm.clusters), fmean(items.values())))
+                cells.add(Cell(block, arm.name, task, math.log2(arm.clusters), fmean(items.values())))
     found = slope_test(sorted(cells), seed=SEED, draws=DRAWS)
     if found is None:
         return None

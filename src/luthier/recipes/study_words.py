@@ -103,8 +103,11 @@ def closing_lines(study: Json, page: Path) -> list[str]:
 
 
 def _table(study: Json) -> Iterator[str]:
-    arms = [g for g, about in study["arms"].items()
-            if about["kind"] not in ("transfer", "specialist") and any(s["arm"] == g for s in study["scores"])]
+    arms = [
+        g
+        for g, about in study["arms"].items()
+        if about["kind"] not in ("transfer", "specialist") and any(s["arm"] == g for s in study["scores"])
+    ]
     if not arms:
         yield "No arm of the study is finished yet."
         return

@@ -10,6 +10,8 @@ import numpy as np
 from scipy.optimize import nnls
 
 GIB = 2**30
+SPARE = 0.95
+"""Share of a memory that a run may fill: the system, or the driver of a device, needs the rest."""
 
 
 class Load(NamedTuple):

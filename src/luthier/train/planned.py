@@ -106,7 +106,8 @@ def planned(
 
     def pieces(chosen: Units) -> list[Piece]:
         batches = micro_batches(
-            rows(chosen), micro_batch_tokens=config.micro_batch_tokens, keep_together=together, is_packed=how.is_packed
+            rows(chosen), micro_batch_tokens=config.micro_batch_tokens, keep_together=together,
+            is_packed=how.is_packed, is_filled=how.is_filled
         )
         return [Piece([chosen[r // together] for r in batch.rows[::together]], _load(batch)) for batch in batches]
 

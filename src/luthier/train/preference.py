@@ -69,7 +69,8 @@ def reference_logprobs(
     sums = torch.zeros(len(rows))
     with how.mode(network):
         for batch in micro_batches(
-            rows, micro_batch_tokens=micro_batch_tokens, keep_together=2, is_packed=how.is_packed, share=ranks.share()
+            rows, micro_batch_tokens=micro_batch_tokens, keep_together=2,
+            is_packed=how.is_packed, is_filled=how.is_filled, share=ranks.share()
         ):
             values = answer_logprobs(network, on_device(batch, device), how=how).float().cpu()
             if not batch.is_idle:
@@ -95,7 +96,7 @@ def dpo(
         chosen = [i for pair in plan[step - 1] for i in (2 * int(pair), 2 * int(pair) + 1)]
         batches = micro_batches(
             [rows[i] for i in chosen], micro_batch_tokens=config.micro_batch_tokens, keep_together=2,
-            is_packed=how.is_packed, share=ranks.share(),
+            is_packed=how.is_packed, is_filled=how.is_filled, share=ranks.share(),
         )  # fmt: skip
         references.clear()
         references.update({id(b.rows): reference_R[[chosen[r] for r in b.rows]] for b in batches})

@@ -20,6 +20,7 @@ from luthier.train.engine import PieceLoss, Step, StepWork, Work, peak_memory_gi
 from luthier.train.fit import (
     GIB,
     NOTHING,
+    SPARE,
     Load,
     Prediction,
     Timed,
@@ -57,7 +58,8 @@ class Budget:
     seconds: float = 7.0
     """For its steps; loading and reading come on top."""
     memory_gib: float = float("inf")
-    """What the machine has: nothing is tried that would need more."""
+    """What may be filled of the main memory; a device with a memory of its own is filled by that. Nothing is tried that
+    would need more."""
 
 
 class DevGrade(NamedTuple):
@@ -104,6 +106,9 @@ class _Bench:
 
     def __init__(self, model: Model, plan: Planned, config: TrainConfig, budget: Budget) -> None:
         self.model, self.plan, self.config, self.budget = model, plan, config, budget
+        own = _device_memory_gib(model.device)
+        self.room_gib = budget.memory_gib if own is None else SPARE * own
+        """Of the memory in which `peak_memory_gib` counts."""
         self.named = [(name, p) for name, p in model.network.named_parameters() if p.requires_grad]
         still = config.optim.model_copy(update={"lr": NO_CHANGE, "schedule": "constant"})
         self.optimiser = make_optimiser(self.named, still)
@@ -173,7 +178,7 @@ class _Bench:
             if now <= self.points[-1][0]:
                 continue
             expected = memory_at(self.points, now)
-            if expected > self.budget.memory_gib:
+            if expected > self.room_gib:
                 self.notes.append(f"the largest micro-batch was not tried: it would take {expected:,.1f} GiB")
                 break
             if len(self.points) > 1 and self._expected(now) > 0.5 * (self.budget.seconds - self.spent):
@@ -188,11 +193,11 @@ class _Bench:
         """LuthierError where gradients and the optimiser's state alone are more than there is."""
         state = STATE_BYTES[self.config.optim.name]
         needed = held_gib + sum(p.numel() * (p.element_size() + state) for _, p in self.named) / GIB
-        if needed > self.budget.memory_gib:
+        if needed > self.room_gib:
             raise LuthierError(
                 "the training does not fit into memory",
                 [Problem(where="train", found=f"{needed:,.1f} GiB for weights, gradients and optimiser alone",
-                         expected=f"at most {self.budget.memory_gib:,.1f} GiB",
+                         expected=f"at most {self.room_gib:,.1f} GiB",
                          fix='set train.adapter = "lora", train.optim.name = "adafactor" or model.dtype = "bfloat16"')],
             )  # fmt: skip
 
@@ -226,7 +231,9 @@ class _Bench:
         return [Timed(load, median(seconds)) for load, seconds in self.timed.values()]
 
     def _expected(self, size: float) -> float:
-        """Seconds of a micro-batch of this size, by what the last ones took."""
+        """Seconds of a micro-batch of this size, by what the last ones took; 0 where not even the smallest had room."""
+        if not self.timed:
+            return 0.0
         load, seconds = list(self.timed.values())[-1]
         return seconds[-1] * size / max(load.positions, 1)
 

@@ -110,7 +110,7 @@ def one_step(network: Any, rows: Sequence[Row], config: TrainConfig, *, how: Pas
 
 def _drawn(network: Any, rows: Sequence[Row], how: Pass, size: int) -> Work:
     """A step of grpo over answers that are there already; every other one was better than the mean of its group."""
-    batches = micro_batches(rows, micro_batch_tokens=size, is_packed=how.is_packed)
+    batches = micro_batches(rows, micro_batch_tokens=size, is_packed=how.is_packed, is_filled=how.is_filled)
 
     def loss(batch: Batch) -> PieceLoss:
         values = passed_batch(network, batch, how=how).logprobs(batch.target_ids_N)

@@ -37,7 +37,8 @@ def sft(
         own, mixed = chosen_of(step)
         chosen = [*own, *mixed]
         batches = micro_batches(
-            chosen, micro_batch_tokens=config.micro_batch_tokens, is_packed=how.is_packed, share=ranks.share()
+            chosen, micro_batch_tokens=config.micro_batch_tokens,
+            is_packed=how.is_packed, is_filled=how.is_filled, share=ranks.share()
         )
         state["count"] = sum(row.weight for row in chosen)
         state["tokens"] = float(sum(len(row.token_ids) for row in chosen))
@@ -105,7 +106,8 @@ def mean_nll(network: Any, rows: Sequence[Row], *, micro_batch_tokens: int, how:
     total = 0.0
     with how.mode(network):
         for batch in micro_batches(
-            rows, micro_batch_tokens=micro_batch_tokens, is_packed=how.is_packed, share=ranks.share()
+            rows, micro_batch_tokens=micro_batch_tokens,
+            is_packed=how.is_packed, is_filled=how.is_filled, share=ranks.share()
         ):
             value = float(batch_nll(network, on_device(batch, device), how=how))
             total += 0.0 if batch.is_idle else value

@@ -8,13 +8,19 @@ from typing import Any
 import ftfy
 import pytest
 
-from luthier.demo.files import DOCUMENT_GAP, PLAIN_DOCUMENTS, PracticeFiles, write_practice_data
+from luthier.curate.rows import read_examples
+from luthier.demo.collection import practice_collection
+from luthier.demo.files import DOCUMENT_GAP, PLAIN_DOCUMENTS, PracticeFiles, practice_tasks, write_practice_data
+from luthier.demo.rewards import REWARD_TASKS
 from luthier.demo.rows import prompt_key
-from luthier.demo.tasks import HELD_OUT_TASKS, REWARD_TASKS, TASKS, TRAINED_TASKS
 from luthier.demo.text import documents
+from luthier.graders import auto
+from luthier.records import Completion
 
 ROWS = 700
-BY_NAME = {task.name: task for task in (*TASKS, *REWARD_TASKS)}
+COLLECTION = practice_collection()
+TRAINED, UNSEEN = ([task.name for task in some] for some in (practice_tasks().trained, practice_tasks().unseen))
+BY_NAME = {task.name: task for task in (*COLLECTION.tasks, *REWARD_TASKS)}
 
 
 @pytest.fixture(scope="module")
@@ -105,38 +111,92 @@ def test_one_raw_file_has_carriage_returns_and_one_a_byte_order_mark(files: Prac
     assert [path.name for path in files.raw if path.read_bytes().startswith(b"\xef\xbb\xbf")] == ["completions.csv"]
 
 
-def test_no_prompt_of_an_evaluation_is_in_a_training_file(files: PracticeFiles) -> None:
-    trained = {prompt_key(p) for path in files.raw for row in raw_rows(path) if row for p in row[0]}
-    trained |= {prompt_key(line["prompt"][0]["content"]) for line in lines(files.preferences)}
-    trained |= {prompt_key(line["messages"][0]["content"]) for line in lines(files.rl_train)}
-    asked = [
-        prompt_key(line["messages"][0]["content"])
-        for path in (files.unseen_phrasings, files.unseen_tasks, files.rl_held_out)
-        for line in lines(path)
-    ]
+def asked(path: Path) -> list[str]:
+    """The prompts of a suite, all turns of each."""
+    return [prompt_key([turn["content"] for turn in line["messages"]]) for line in lines(path)]
 
-    assert len(asked) == len(set(asked))
-    assert not trained & set(asked)
+
+def trained_prompts(files: PracticeFiles) -> list[str]:
+    """Every prompt that an answer of a training file follows."""
+    raw = [row for path in files.raw for row in raw_rows(path) if row]
+    found = [
+        prompt_key([text for pair in zip(prompts, answers, strict=False) for text in pair if text][: 2 * turn + 1])
+        for prompts, answers in raw
+        for turn in range(len(prompts))
+    ]
+    found += [prompt_key([prompt]) for prompts, _ in raw for prompt in prompts]
+    return found + [prompt_key([turn["content"] for turn in line["prompt"]]) for line in lines(files.preferences)]
+
+
+def test_no_prompt_is_in_two_files(files: PracticeFiles) -> None:
+    suites = (files.unseen_phrasings, files.unseen_tasks, files.rl_held_out, files.rl_train)
+    kept = [key for path in suites for key in asked(path)]
+
+    assert len(kept) == len(set(kept))
+    assert not set(trained_prompts(files)) & set(kept)
+
+
+def test_the_leaked_rows_lie_apart_and_give_away_prompts_of_the_suites(files: PracticeFiles) -> None:
+    kept = {*asked(files.unseen_phrasings), *asked(files.unseen_tasks)}
+    leaked = [prompt_key([turns(line)[0][0]]) for line in lines(files.leaked)]
+
+    assert files.leaked.parent.name == "raw_leaked" and files.leaked not in files.raw
+    assert leaked and all(any(key in prompt for key in kept) for prompt in leaked)
+    assert 2 * len(kept & set(leaked)) == len(leaked)
 
 
 def test_no_prompt_of_an_evaluation_is_in_the_text_to_pre_train_on(files: PracticeFiles) -> None:
-    text = "\n".join(documents(0, 2000))
+    text = "\n".join(documents(0, 1000))
 
     for path in (files.unseen_phrasings, files.unseen_tasks, files.rl_held_out):
-        assert [line for line in lines(path) if line["messages"][0]["content"] in text] == []
+        assert [line for line in lines(path) if line["messages"][-1]["content"] in text] == []
 
 
 def test_suites_hold_the_tasks_and_templates_that_they_name(files: PracticeFiles) -> None:
     phrasings, new = lines(files.unseen_phrasings), lines(files.unseen_tasks)
 
-    assert Counter(line["task"] for line in phrasings) == {task.name: 5 for task in TRAINED_TASKS}
-    assert Counter(line["task"] for line in new) == dict.fromkeys(HELD_OUT_TASKS, 5)
-    assert all(int(line["template"].split("/")[1]) in BY_NAME[line["task"]].unseen for line in phrasings)
+    assert Counter(line["task"] for line in phrasings) == dict.fromkeys(TRAINED, 5)
+    assert Counter(line["task"] for line in new) == dict.fromkeys(UNSEEN, 5)
     for line in (*phrasings, *new, *lines(files.rl_train)):
-        assert line["licence"] == "Apache-2.0"
-        assert line["cluster"] == BY_NAME[line["task"]].cluster
-        assert ("choices" in line) == (line["grading"] == {"grader": "choice"})
+        task = BY_NAME[line["task"]]
+        template = task.templates[int(line["template"].split("/")[1])]
+        assert not template.is_inverted
+        assert (template in task.unseen(COLLECTION.unseen_templates)) or line["task"] not in TRAINED
+        assert len(line["messages"]) == len(template.turns) and line["messages"][-1]["role"] == "user"
+        assert (line["licence"], line["cluster"]) == ("Apache-2.0", task.cluster)
+        assert line["grading"]["grader"] == task.metric
+        assert ("choices" in line) == (task.metric == "choice")
         assert "choices" not in line or line["targets"][0] in line["choices"]
+
+
+def test_held_out_clusters_and_tasks_are_unseen_and_what_is_too_near_to_them_is_neither(files: PracticeFiles) -> None:
+    clusters = COLLECTION.held_out[0]
+
+    assert not set(TRAINED) & set(UNSEEN)
+    assert {task.name for task in COLLECTION.members(clusters)} <= set(UNSEEN)
+    assert set(COLLECTION.held_out_tasks) <= set(UNSEEN)
+    assert not {BY_NAME[name].cluster for name in TRAINED} & set(clusters)
+    sources = {source for task in COLLECTION.members(clusters) for source in task.sources}
+    assert not sources & {source for name in TRAINED for source in BY_NAME[name].sources}
+
+
+def test_the_suites_are_read_as_the_examples_that_they_were_made_of(files: PracticeFiles) -> None:
+    for path in (files.unseen_phrasings, files.unseen_tasks, files.rl_train, files.rl_held_out):
+        read = read_examples([path])
+        assert not read.problems and len(read.examples) == len(lines(path))
+        for example, line in zip(read.examples, lines(path), strict=True):
+            assert (list(example.targets), example.grading, example.template) == (
+                line["targets"], line["grading"], line["template"],
+            )  # fmt: skip
+            right = Completion.of(example_id=example.id, model_id="m", text=line["targets"][0])
+            wrong = Completion.of(example_id=example.id, model_id="m", text="xyz")
+            assert (auto(example, right).value, auto(example, wrong).value) == (1, 0)
+
+
+def test_conversations_are_where_the_shape_holds_them(files: PracticeFiles) -> None:
+    turns_of = {path.name: [len(row[0]) for row in raw_rows(path) if row] for path in files.raw}
+
+    assert [name for name, found in turns_of.items() if max(found) > 2] == ["chat.jsonl", "sharegpt.json"]
 
 
 def test_preferences_prefer_the_right_answer_to_another_one(files: PracticeFiles) -> None:
@@ -144,11 +204,14 @@ def test_preferences_prefer_the_right_answer_to_another_one(files: PracticeFiles
 
     assert len(rows) >= 400
     assert all(row["chosen"].strip() != row["rejected"].strip() for row in rows)
-    assert {row["task"] for row in rows} == {task.name for task in TRAINED_TASKS}
+    assert {row["task"] for row in rows} == set(TRAINED)
+    assert any(len(row["prompt"]) > 1 for row in rows)
 
 
 def test_plain_text_falls_apart_into_the_documents_it_was_made_of(files: PracticeFiles) -> None:
     parts = files.plain.read_text(encoding="utf-8").removesuffix("\n").split(DOCUMENT_GAP)
 
-    assert len(parts) == PLAIN_DOCUMENTS
-    assert not set(parts) & set(documents(3, 2000))
+    mixed = [line["text"] for line in lines(files.plain_mixed)]
+    assert len(parts) == len(mixed) == PLAIN_DOCUMENTS
+    assert not set(parts) & set(mixed)
+    assert not {*parts, *mixed} & set(documents(3, 1000))

@@ -28,7 +28,7 @@ def sources(start: int = 0) -> Iterator[Source]:
         kind = n % 4
         if kind == 0:
             text = f"What is the number in this sentence that I have just written for you: there are {n} boats?"
-            yield Source(text, str(n), task="number", cluster="copy")
+            yield Source(text, str(n), task="number")
         elif kind == 1:
             yield Source(
                 f"Which colour has flag {n}?\nOPTIONS:\n- red\n- green\n- blue", COLOURS[n % 3], COLOURS, "colour"

@@ -73,8 +73,9 @@ def block_arms(seed: int, choice: int) -> list[dict[str, Any]]:
     base = arm("base", seed, choice)
     readings = {"chat": rungs(rng, CLUSTERS, held_out, near=0.0, far=0.0),
                 "plain": rungs(rng, CLUSTERS, held_out, near=0.1, far=0.05)}  # fmt: skip
-    base |= {"readings": readings, "items": readings["plain"], "promises": sets(rng, 0.1), "parameters": 4_000_000,
+    base |= {"readings": readings, "items": readings["plain"], "parameters": 4_000_000,
              "plain_text": {"nats": [100.0, 50.0, 80.0], "tokens": [50, 25, 40]},
+             "promises": {"chat": sets(rng, 0.0), "plain": sets(rng, 0.1)},
              "pretraining": {"tokens": 2.0e8, "seconds": 9000.0}}  # fmt: skip
     counts = ((1, 0.1), (2, 0.2), (4, 0.3))
     return [base, *(tuned(rng, arm(f"clusters-{n}", seed, choice), CLUSTERS[:n], near=0.8, far=far)

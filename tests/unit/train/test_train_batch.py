@@ -16,9 +16,11 @@ from luthier.train.batch import (
     Row,
     balanced,
     collate,
+    filler_of,
     fit_rows,
     micro_batches,
     mix_text,
+    pack,
     plan_steps,
     rows_of,
     text_rows,
@@ -229,3 +231,22 @@ def test_text_is_mixed_into_a_run_of_many_steps():
     steps = [np.array([0])] * 100_000
     mixed = mix_text(steps, weights=[10.0], text_weights=[5.0] * 7, share=0.1, seed=0)
     assert sum(map(len, mixed)) == pytest.approx(100_000 * 10 / 9 / 5, abs=1)
+
+
+@given(total=st.integers(1, 9000), room=st.integers(0, 300))
+def test_a_line_is_filled_to_one_of_few_lengths_and_never_beyond_its_limit(total: int, room: int) -> None:
+    filler = filler_of(total, limit=total + room)
+
+    assert 0 <= filler <= min(room, total / 50)
+    lengths = {n + filler_of(n, limit=20_000) for n in range(4096, 8192)}
+    assert len(lengths) <= 66
+
+
+def test_what_fills_a_line_is_a_row_that_nothing_reads() -> None:
+    rows = [row(300 + k) for k in range(3)]
+    bare, filled = pack(rows, range(3)), pack(rows, range(3), filler=9)
+
+    assert filled.input_ids_BT.shape[1] == bare.input_ids_BT.shape[1] + 9
+    assert filled.packed is not None and filled.packed.lengths == (300, 301, 302, 9)
+    assert filled.lengths == bare.lengths and filled.num_tokens == bare.num_tokens
+    assert filled.positions_N.equal(bare.positions_N) and filled.target_ids_N.equal(bare.target_ids_N)

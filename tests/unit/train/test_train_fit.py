@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fakes import TINY_TEXT, tiny_examples, tiny_preferences
+from luthier.errors import LuthierError
 from luthier.models.passes import Pass
 from luthier.records import Grade
 from luthier.runs import Run
@@ -226,6 +227,7 @@ def test_what_would_not_fit_is_foretold_and_not_tried(load_tiny, tmp_path, monke
 
     monkeypatch.setattr(probing._Bench, "step", step)
     monkeypatch.setattr(probing, "peak_memory_gib", lambda device: max(passed, default=0) / 10)
+    monkeypatch.setattr(probing._Bench, "_expected", lambda self, size: 0.0)  # on a busy machine time would run out first
     config = SMALL.model_copy(update={"micro_batch_tokens": 4000, "batch_rows": 30})
     (found,) = probe(load_tiny("llama"), [DATA], config, place=place_in(tmp_path / "a"),
                      budget=Budget(seconds=0.3, memory_gib=20.0))  # fmt: skip
@@ -233,3 +235,36 @@ def test_what_would_not_fit_is_foretold_and_not_tried(load_tiny, tmp_path, monke
     assert max(passed) < plan.largest.load.positions
     assert found.peak_memory_gib == pytest.approx(plan.largest.load.positions / 10, rel=0.3)
     assert any("was not tried" in note for note in found.notes)
+
+
+def test_where_the_first_step_fills_the_memory_the_rest_is_reckoned_from_the_smallest_steps(
+    load_tiny, tmp_path, monkeypatch
+):
+    peak = [1.0]
+    real = probing._Bench.step
+
+    def step(self, name, groups):
+        peak[0] = 3.0
+        return real(self, name, groups)
+
+    monkeypatch.setattr(probing._Bench, "step", step)
+    monkeypatch.setattr(probing, "peak_memory_gib", lambda device: peak[0])
+    (found,) = probe(load_tiny("llama"), [DATA], SMALL, place=place_in(tmp_path / "a"),
+                     budget=Budget(seconds=0.1, memory_gib=2.0))  # fmt: skip
+    assert found.peak_memory_gib == 3.0 and found.seconds["steps"] > 0
+    assert any("was not tried: it would take 3.0 GiB" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(("main", "own", "fits"), [(2.0, 40.0, True), (40.0, 2.0, False)])
+def test_a_device_with_a_memory_of_its_own_is_filled_by_that_and_not_by_the_main_memory(
+    main, own, fits, load_tiny, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(probing, "_device_memory_gib", lambda device: own)
+    monkeypatch.setattr(probing, "peak_memory_gib", lambda device: 5.0)
+    options = {"place": place_in(tmp_path / "a"), "budget": Budget(seconds=0.1, memory_gib=main)}
+    if fits:
+        (found,) = probe(load_tiny("llama"), [DATA], SMALL, **options)
+        assert found.device_memory_gib == own and not any("was not tried" in note for note in found.notes)
+    else:
+        with pytest.raises(LuthierError, match=r"at most 1\.9 GiB"):
+            probe(load_tiny("llama"), [DATA], SMALL, **options)

@@ -36,6 +36,7 @@ from luthier.train.documents import read_documents
 if TYPE_CHECKING:
     from luthier.models.load import Model
 
+ITEM_KEYS = {"items_per_task", "trained_items_per_task", "templates_per_item"}
 SHOTS_A_TASK = 6
 """Training rows of each task from which the base's shots are taken."""
 PRACTICE = "practice"
@@ -83,7 +84,7 @@ class Bench:
         return {
             "collection": self.collection.digest,
             "tasks": recipe.tasks.model_dump(mode="json", include={"mixture"}),
-            "items": recipe.study.model_dump(mode="json", include={"items_per_task", "templates_per_item"}),
+            "items": recipe.study.model_dump(mode="json", include=ITEM_KEYS),
             "evaluate": recipe.evaluate.model_dump(mode="json"),
             "files": [sha256(path) for path in texts],
             "source": source_digest("luthier.recipes.studying.arms"),

@@ -23,7 +23,8 @@ class TransferConfig(Config):
     tasks: int = Field(2, ge=1)
     """Held-out tasks that are learned, one after the other from each held-out cluster."""
     examples: tuple[int, ...] = Field((8, 32, 128, 512), min_length=1)
-    """Training rows of the task; a larger set holds the smaller ones."""
+    """Training rows of the task; a larger set holds the smaller ones. A number that the task does not have is left
+    out."""
     methods: tuple[Literal["full", "lora"], ...] = Field(("full", "lora"), min_length=1)
     """Every weight, or a low-rank adapter of the usual size (the defaults of `train.lora`)."""
     steps: int = Field(100, ge=1)
@@ -85,7 +86,9 @@ class StudyConfig(Config):
     extra_choices: int | None = Field(1, ge=1)
     """Choices of held-out clusters, the first ones, for which the arms beside "clusters" are run; "none": for all."""
     items_per_task: int = Field(12, ge=1)
-    """Test rows of a task that every arm of a block is asked about."""
+    """Test rows of each unseen task that every arm of a block is asked about."""
+    trained_items_per_task: int = Field(4, ge=1)
+    """Test rows of each trained task, in its unseen templates. There are many such tasks."""
     templates_per_item: int = Field(5, ge=1)
     """Templates in which each of these rows is asked."""
     rows_per_task: int = Field(2000, ge=1)

@@ -42,6 +42,14 @@ class _Worker:
     log: Path
     arm: Arm | None = None
 
+    def end(self) -> int:
+        """Wait until it has ended and let go of it; its exit status."""
+        code = self.process.wait()
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        return code
+
 
 @dataclass(slots=True)
 class Crew:
@@ -70,10 +78,7 @@ class Crew:
         finally:
             for worker in self.workers.values():
                 worker.process.kill()  # an arm in work is lost; what is finished is on disk
-                worker.process.wait()
-                assert worker.process.stdin is not None and worker.process.stdout is not None
-                with suppress(BrokenPipeError):
-                    worker.process.stdin.close()
+                worker.end()
 
     def _free(self) -> int | None:
         """The number of a place that has no arm."""
@@ -94,7 +99,7 @@ class Crew:
         place, line = self.heard.get()
         worker = self.workers[place]
         if line is None:
-            code = worker.process.wait()
+            code = worker.end()
             del self.workers[place]
             if worker.arm is None:
                 return None

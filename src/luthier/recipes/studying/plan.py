@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from luthier.errors import ConfigError, Problem
 from luthier.recipes.studying.config import StudyConfig
-from luthier.tasks import Collection, Task, TasksConfig
+from luthier.tasks import Collection, Task, TaskRow, TasksConfig
 
 EXTRAS = ("transfer", "tasks", "templates", "wording", "inversion", "cap", "size", "specialist")
 """The arms beside "clusters", in the order in which they are done."""
@@ -121,6 +121,16 @@ def unseen_tasks(collection: Collection, trained_clusters: Sequence[str]) -> tup
     return tuple(task for task in collection.tasks if task.name in names and task.cluster in trained_clusters)
 
 
+def split_rows(task: Task, rng: Random, side: Literal["train", "test"]) -> Iterator[TaskRow]:
+    """Distinct rows of one side, in random order."""
+    return (row for row in task.draw(rng, set()) if task.row_split(row) == side)
+
+
+def few_rows_of(task: Task, *, seed: int, number: int) -> list[TaskRow]:
+    """The training rows that a transfer learns from, fewer where the task has no more."""
+    return list(itertools.islice(split_rows(task, Random(f"few rows of {task.name} {seed}"), "train"), number))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Block:
     study: StudyConfig
@@ -192,9 +202,11 @@ class _Block:
         config = self.study.transfer
         held_out = self._in_turn(unseen_cluster_tasks(self.collection, self.held_out), self.held_out)
         tuned = self._full.name
-        for task, start, method, count in itertools.product(
-            held_out[: config.tasks], ("base", "tuned"), config.methods, config.examples
-        ):
+        chosen = held_out[: config.tasks]
+        known = {task.name: len(few_rows_of(task, seed=self.seed, number=max(config.examples))) for task in chosen}
+        for task, start, method, count in itertools.product(chosen, ("base", "tuned"), config.methods, config.examples):
+            if count > known[task.name]:
+                continue
             yield self._named(
                 f"transfer-{task.name}-{start}-{method}-{count}", kind="transfer", task=task.name, start=start,
                 method=method, examples=count, needs=tuned if start == "tuned" else None,

@@ -14,12 +14,11 @@ from typing import NamedTuple, get_args
 
 from luthier.errors import DataError, Problem
 from luthier.recipes.studying.config import StudyConfig, StudyRecipe
-from luthier.recipes.studying.plan import Arm, unseen_cluster_tasks, unseen_tasks
+from luthier.recipes.studying.plan import Arm, few_rows_of, split_rows, unseen_cluster_tasks, unseen_tasks
 from luthier.records import Example
 from luthier.tasks import (
     Collection,
     Task,
-    TaskRow,
     TasksConfig,
     Template,
     Wording,
@@ -87,14 +86,20 @@ def items_of(collection: Collection, arm: Arm, study: StudyConfig) -> Items:
     Which rows and templates are asked depends on the seed and the task alone, so arms of a block share their items.
     """
     trained = [task for task in collection.tasks if task.name in arm.trained_tasks]
+    many, most = study.items_per_task, study.templates_per_item
     held_out = unseen_cluster_tasks(collection, arm.held_out)
     if arm.kind == "transfer":
-        return Items([], [], _asked([task for task in held_out if task.name == arm.task], arm, study, _plain))
+        alone = [task for task in held_out if task.name == arm.task]
+        return Items([], [], _asked(alone, arm, _plain, rows=many, templates=most))
     near = [task for task in unseen_tasks(collection, arm.trained_clusters) if not {*task.clusters} & {*arm.held_out}]
+
+    def unseen(task: Task) -> tuple[Template, ...]:
+        return task.unseen(collection.unseen_templates)
+
     return Items(
-        _asked(trained, arm, study, lambda task: task.unseen(collection.unseen_templates)),
-        _asked(near, arm, study, _plain),
-        _asked(held_out, arm, study, _plain),
+        _asked(trained, arm, unseen, rows=study.trained_items_per_task, templates=most),
+        _asked(near, arm, _plain, rows=many, templates=most),
+        _asked(held_out, arm, _plain, rows=many, templates=most),
     )
 
 
@@ -117,11 +122,11 @@ def training_rows(
 def few_rows(collection: Collection, arm: Arm, items: Items) -> TrainingRows:
     """The training rows of a transfer: the first `examples` of an order that depends on the seed and the task alone."""
     task = next(task for task in collection.tasks if task.name == arm.task)
-    rng = Random(f"few rows of {task.name} {arm.seed}")
+    rng = Random(f"templates of few rows of {task.name} {arm.seed}")
     templates = task.seen(collection.unseen_templates) or task.plain_templates
-    examples = (task.example(row, rng.choice(templates)) for row in _split(task, rng, "train"))
     assert arm.examples is not None
-    return _clean(list(itertools.islice(examples, arm.examples)), items, arm, OVERLAPS_OF_A_TASK)
+    rows = few_rows_of(task, seed=arm.seed, number=arm.examples)
+    return _clean([task.example(row, rng.choice(templates)) for row in rows], items, arm, OVERLAPS_OF_A_TASK)
 
 
 def shots_of(collection: Collection, arm: Arm, *, number: int) -> list[Example]:
@@ -130,7 +135,7 @@ def shots_of(collection: Collection, arm: Arm, *, number: int) -> list[Example]:
     for task in collection.trainable(arm.held_out):
         rng = Random(f"shots of {task.name} {arm.seed}")
         templates = task.seen(collection.unseen_templates) or task.plain_templates
-        rows = itertools.islice(_split(task, rng, "train"), number)
+        rows = itertools.islice(split_rows(task, rng, "train"), number)
         examples += [task.example(row, rng.choice(templates)) for row in rows]
     Random(f"order of shots {arm.seed}").shuffle(examples)
     return examples
@@ -141,30 +146,32 @@ def _plain(task: Task) -> tuple[Template, ...]:
 
 
 def _asked(
-    tasks: Sequence[Task], arm: Arm, study: StudyConfig, templates_of: Callable[[Task], tuple[Template, ...]]
+    tasks: Sequence[Task], arm: Arm, templates_of: Callable[[Task], tuple[Template, ...]], *, rows: int, templates: int
 ) -> list[Example]:
     """Each of the first test rows of each task, in each of the templates that were drawn."""
     items: dict[str, Example] = {}
     for task in tasks:
         rng = Random(f"items of {task.name} {arm.seed}")
-        rows = list(itertools.islice(_split(task, rng, "test"), study.items_per_task))
+        chosen_rows = list(itertools.islice(split_rows(task, rng, "test"), rows))
         known = templates_of(task)
-        chosen = sorted(rng.sample(known, min(study.templates_per_item, len(known))), key=lambda one: one.index)
-        for row, template in itertools.product(rows, chosen):
+        chosen = sorted(rng.sample(known, min(templates, len(known))), key=lambda one: one.index)
+        for row, template in itertools.product(chosen_rows, chosen):
             example = task.example(row, template)
             items.setdefault(example.id, example)
     return list(items.values())
 
 
-def _split(task: Task, rng: Random, side: str) -> Iterator[TaskRow]:
-    return (row for row in task.draw(rng, set()) if task.row_split(row) == side)
-
-
 def _drawn(tasks: Sequence[Task], arm: Arm, recipe: StudyRecipe, *, unseen_templates: int) -> Iterator[Example]:
     """Training rows without end: a task by its rate, its next row, one of its templates."""
     rng = Random(f"rows of {arm.seed}")
-    pools = {task.name: list(itertools.islice(_split(task, Random(f"{task.name} {arm.seed}"), "train"),
-                                              recipe.study.rows_per_task)) for task in tasks}  # fmt: skip
+    mixture = recipe.tasks.mixture.model_copy(update={"cap": arm.cap})
+    # Rows that earn no greater share are drawn when they are needed, which for most of them is never.
+    most = recipe.study.rows_per_task
+    pools, upcoming = {}, {}
+    for task in tasks:
+        rows = itertools.islice(split_rows(task, Random(f"{task.name} {arm.seed}"), "train"), most)
+        pools[task.name] = list(itertools.islice(rows, min(most, arm.cap or most)))
+        upcoming[task.name] = itertools.cycle(itertools.chain(pools[task.name], rows))
     empty = [task for task in tasks if not pools[task.name]]
     if empty:
         raise DataError(
@@ -172,10 +179,8 @@ def _drawn(tasks: Sequence[Task], arm: Arm, recipe: StudyRecipe, *, unseen_templ
             [Problem(where=task.path or task.name, found="no training row", expected="at least one",
                      fix="add rows; one in five is kept for testing") for task in empty],
         )  # fmt: skip
-    mixture = recipe.tasks.mixture.model_copy(update={"cap": arm.cap})
     shares = mixture.rates({name: len(pool) for name, pool in pools.items()})
     phrasings = {task.name: _Phrasings.of(task, arm, unseen_templates) for task in tasks}
-    upcoming = {name: itertools.cycle(pool) for name, pool in pools.items()}
     weights = list(itertools.accumulate(shares[task.name] for task in tasks))
     wording = next(word for word in get_args(Wording) if word == arm.wording)
     while True:

@@ -1,0 +1,119 @@
+"""What a model is asked, and what its file says: readings of the base, shots, baselines, promises."""
+
+from __future__ import annotations
+
+import pytest
+from small_collection import small_recipe, write_collection
+
+from fakes import write_tiny_model
+from luthier.errors import ConfigError
+from luthier.recipes.studying.arms import Bench, do, pretraining
+from luthier.recipes.studying.measures import check_metrics, copied, shots_for
+from luthier.recipes.studying.plan import plan
+from luthier.recipes.studying.rows import Items, read_tasks
+from luthier.records import Example, Message
+
+
+def solved(prompt: str, answer: str, *, task: str, cluster: str) -> Example:
+    return Example.of([Message(role="user", content=prompt), Message(role="assistant", content=answer)],
+                      task=task, cluster=cluster, grading={"grader": "rouge_l"})  # fmt: skip
+
+
+def bench_of(tmp_path, base, **study):
+    collection = tmp_path / "collection"
+    if not collection.is_dir():
+        write_collection(collection)
+    bench = Bench(small_recipe(tmp_path, collection, base, **study), tmp_path / "run")
+    arms = plan(bench.collection, bench.recipe.study, bench.recipe.tasks, base=str(base))
+    return bench, {arm.name: arm for arm in arms}
+
+
+def test_shots_are_of_the_task_else_of_its_cluster_else_of_any(tmp_path, tiny_model_folder):
+    config = bench_of(tmp_path, tiny_model_folder)[0].recipe.evaluate  # two shots
+    known = [solved(f"{task} {n}", "a", task=task, cluster=cluster)
+             for task, cluster in (("opposite", "words"), ("sum", "numbers")) for n in range(3)]  # fmt: skip
+    choose = shots_for(known, config, 256)
+    assert {e.task for e in choose(solved("x", "y", task="sum", cluster="numbers"))} == {"sum"}
+    assert {e.task for e in choose(solved("x", "y", task="plural", cluster="words"))} == {"opposite"}
+    assert len(choose(solved("x", "y", task="hint", cluster="tutoring"))) == 2
+    assert known[0] not in choose(known[0])
+    assert not shots_for([solved("long " * 100, "a", task="t", cluster="c")], config, 64)(known[0])
+
+
+def test_copying_the_prompt_is_scored_without_a_model():
+    half = solved("the red fox runs", "the red box", task="t", cluster="c")
+    found = copied(Items([], [half], [solved("one two", "three", task="u", cluster="d")]))
+    assert [row["generated"] for row in found["tasks"]] == [pytest.approx(4 / 7)]
+    assert [row["generated"] for row in found["clusters"]] == [0.0] and found["phrasings"] == []
+
+
+def test_the_base_is_read_in_two_ways_and_the_better_one_counts(tmp_path, tiny_model_folder):
+    bench, arms = bench_of(tmp_path, tiny_model_folder)
+    found = do(arms["base.s1.h1"], bench, arms)
+    assert set(found["readings"]) == {"chat", "plain"} and found["arm"]["clusters"] == 0
+    for rung, rows in found["items"].items():
+        means = {name: sum(row["generated"] for row in reading[rung]) for name, reading in found["readings"].items()}
+        assert rows == found["readings"][found["best"][rung]][rung] and means[found["best"][rung]] == max(means.values())
+    sizes = found["readings"]["chat"]["clusters"]
+    assert {row["chance"] for row in sizes} == {0.5} and all(row["ranked"] in (0.0, 1.0) for row in sizes)
+    assert {row["ranked"] for row in found["readings"]["plain"]["tasks"]} == {None}
+    assert "train" not in found and "certificate" not in found
+
+
+def test_an_arm_says_what_it_was_trained_on_and_leaves_no_weights(tmp_path, tiny_model_folder):
+    bench, arms = bench_of(tmp_path, tiny_model_folder)
+    found = do(arms["clusters-all.s1.h0"], bench, arms)
+    assert found["train"]["steps"] == 4 and found["train"]["tokens"] >= 4 * 200
+    assert found["arm"]["trained_clusters"] == arms["clusters-all.s1.h0"].trained_clusters
+    assert {row["task"] for row in found["items"]["clusters"]} == {"past", "plural"}
+    assert sorted(p.name for p in (tmp_path / "run").rglob("*") if p.is_file()) == ["clusters-all.s1.h0.json"]
+    assert do(arms["clusters-all.s1.h0"], bench, arms)["items"] == found["items"]
+
+
+def test_intents_are_asked_of_the_base_in_both_ways_and_of_the_tuned_model(tmp_path, tiny_model_folder, monkeypatch):
+    from luthier.demo import contrast
+
+    sets = contrast.contrast_sets(1)
+    few = [next(one for one in sets if one.kind == kind) for kind in ("contrast", "paraphrase")]
+    monkeypatch.setattr(contrast, "contrast_sets", lambda seed: tuple(few))
+    bench, arms = bench_of(tmp_path, tiny_model_folder, arms=["clusters", "contrast"], held_out=[["sizes"]])
+    base = do(arms["base.s1.h0"], bench, arms)["promises"]
+    tuned = do(arms["clusters-all.s1.h0"], bench, arms)["promises"]
+    assert set(base) == {"chat", "plain"} and set(tuned) == set(base["chat"]) == {"contrast", "paraphrase"}
+    assert len(tuned["contrast"][0]["members_right"]) == len(few[0].members)
+    assert set(tuned["paraphrase"][0]) == {"set", "topic", "answers", "is_consistent", "is_right"}
+    assert "promises" not in do(arms["clusters-1.s1.h0"], bench, arms)
+
+
+def test_a_key_changes_with_what_the_arm_depends_on_and_with_nothing_else(tmp_path, tiny_model_folder):
+    def keys(**study):
+        bench, arms = bench_of(tmp_path, tiny_model_folder, arms=["clusters", "transfer"], **study)
+        return {name: bench.key(arm, arms) for name, arm in arms.items()}
+
+    before = keys(transfer={"tasks": 1, "examples": [4], "methods": ["full"], "steps": 3})
+    after = keys(transfer={"tasks": 1, "examples": [4], "methods": ["full"], "steps": 5}, parallel=2, max_arms=1)
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {name for name in before if name.startswith("transfer")} and len(changed) == 2
+    assert keys(transfer={"tasks": 1, "examples": [4]}, items_per_task=3).keys() >= before.keys()
+    assert all(keys(items_per_task=3)[name] != key for name, key in before.items() if not name.startswith("transfer"))
+    rows = tmp_path / "collection" / "lists" / "first.jsonl"
+    rows.write_text(rows.read_text() + rows.read_text().splitlines()[0].replace('"answer"', '"more": "x", "answer"') + "\n")
+    assert not set(keys().values()) & set(before.values())
+
+
+def test_a_metric_that_does_not_exist_is_named_before_anything_runs(tmp_path):
+    collection = write_collection(tmp_path / "collection")
+    path = collection / "lists" / "first.toml"
+    path.write_text(path.read_text().replace('metric = "exact"', 'metric = "exactly"'))
+    recipe = small_recipe(tmp_path, collection, tmp_path)
+    with pytest.raises(ConfigError, match=r"first.toml: metric: found 'exactly', expected one of exact, choice"):
+        check_metrics(read_tasks(recipe.tasks))
+
+
+def test_what_pre_training_took_is_read_from_the_card(tmp_path):
+    assert pretraining(write_tiny_model(tmp_path / "base")) == {}
+    (tmp_path / "base" / "README.md").write_text(
+        "# A base\n\n- Text: 1,500 documents, 10,777,656 tokens consumed in 2,600 steps\n"
+        "- Time: 1.5 hours of training steps\n"
+    )
+    assert pretraining(tmp_path / "base") == {"tokens": 10_777_656, "seconds": 5_400}

@@ -1,0 +1,250 @@
+import json
+import math
+import random
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from small_study import CLUSTERS, arm, block_arms, extra_arms, tuned, whole_study, write_arms
+
+from luthier.errors import DataError
+from luthier.recipes.study_arms import differences, read_arms, values_of
+from luthier.recipes.study_report import write_study
+from luthier.recipes.study_summary import summarise
+from luthier.recipes.study_words import arm_name, difference_of, score_of
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    whole_study(folder)
+    lines = write_study(folder)
+    return folder, lines, json.loads((folder / "study.json").read_text(encoding="utf-8"))
+
+
+def item(task, template, row, generated, *, chance=0.0, ranked=None):
+    return {"task": task, "cluster": "words", "template": f"{task}/{template}", "item": row, "generated": generated,
+            "ranked": ranked, "chance": chance}  # fmt: skip
+
+
+def tiny(tmp_path, base, after):
+    """One block: a base with one reading and one tuned arm, with these items on the held-out cluster."""
+    first = arm("base", 1, 0) | {"readings": {"chat": {"clusters": base}}}
+    last = arm("clusters-2", 1, 0) | {"items": {"clusters": after}}
+    last["arm"] |= {"clusters": 2, "trained_clusters": ["a", "b"]}
+    write_arms(tmp_path, [first, last])
+    return summarise(read_arms(tmp_path))
+
+
+def test_scores_and_paired_differences_of_a_small_case_worked_by_hand(tmp_path):
+    base = [item("t", 0, "r", 0.0), item("t", 1, "r", 1.0), item("u", 0, "r", 0.25, chance=0.25, ranked=1.0)]
+    after = [item("t", 0, "r", 1.0), item("t", 1, "r", 1.0), item("t", 2, "r", 0.0),
+             item("u", 0, "r", 1.0, chance=0.25, ranked=0.0)]  # fmt: skip
+    study = tiny(tmp_path, base, after)
+    before, tuned_score = score_of(study, "base", "clusters"), score_of(study, "clusters-2", "clusters")
+    assert before["value"] == pytest.approx(0.25), "tasks 0.5 and (0.25 - 0.25) / 0.75 = 0"
+    assert before["raw"] == pytest.approx(0.375)
+    assert tuned_score["value"] == pytest.approx((2 / 3 + 1) / 2) and tuned_score["low"] is None, "one row a task"
+    assert score_of(study, "clusters-2", "clusters", "ranked")["value"] == pytest.approx(-1 / 3)
+    # Only what both answered is compared: t rises by 1 and 0, u by 1.
+    assert difference_of(study, "clusters-2", "clusters", "base")["value"] == pytest.approx(0.75)
+    # The strictest base takes u's likeliest option, which is right.
+    strict = difference_of(study, "clusters-2", "clusters", "base, best of all readings")
+    assert strict["value"] == pytest.approx((0.5 + 0) / 2)
+
+
+def test_median_and_quartiles_are_over_templates(tmp_path):
+    after = [item("t", k, "r", value) for k, value in enumerate([0.0, 0.25, 0.5, 0.75, 1.0])]
+    found = score_of(tiny(tmp_path, [], after), "clusters-2", "clusters")
+    assert (found["median"], found["q1"], found["q3"]) == (0.5, 0.25, 0.75)
+
+
+def test_the_base_is_taken_in_its_better_reading(whole):
+    study = whole[2]
+    taken = {(r["rung"], r["metric"]): r["reading"] for r in study["readings"] if r["is_chosen"]}
+    assert taken["clusters", "generated"] == taken["phrasings", "generated"] == "plain"
+    scores = {r["reading"]: r["value"] for r in study["readings"] if (r["rung"], r["metric"]) == ("tasks", "generated")}
+    assert score_of(study, "base", "tasks")["value"] == max(scores.values())
+
+
+def test_answers_that_could_not_be_graded_are_left_out(tmp_path):
+    study = tiny(tmp_path, [], [item("t", 0, "r", None), item("t", 0, "s", 1.0)])
+    assert score_of(study, "clusters-2", "clusters")["items"] == 1
+
+
+def test_the_named_slope_is_found_over_all_blocks(whole):
+    slope = whole[2]["slope"]
+    assert 0.02 < slope["value"] < 0.1 and slope["p"] < 0.05 and slope["draws"] == 10_000
+    assert list(slope["by_block"]) == ["seed 1 without moods, signs", "seed 1 without words, steps",
+                                       "seed 2 without moods, signs", "seed 2 without words, steps"]  # fmt: skip
+    assert slope["smallest_p"] == pytest.approx(1 / 6**4), "six orders of three arms in each of four blocks"
+
+
+def test_every_part_is_there_when_its_arms_are(whole):
+    _, _, study = whole
+    assert study["main"] == "clusters-4" and study["base"] == "base"
+    assert study["cost"]["share_tokens"] == pytest.approx(409_600 / 2.0e8)
+    forgot = next(f for f in study["forgetting"] if f["arm"] == "clusters-4")
+    assert forgot["ratio"] == pytest.approx(math.exp((233 - 230) / 115)) and forgot["documents"] == 3
+    assert {(s["side"], s["task"]) for s in study["specialists"]} == {("its own task", "lists 0"),
+                                                                      ("unseen clusters", "lists 0")}  # fmt: skip
+    assert [(p["kind"], p["what"]) for p in study["promises"]] == [
+        ("contrast", "right"), ("paraphrase", "consistent"), ("paraphrase", "right")]  # fmt: skip
+    assert all(p["difference"]["low"] > 0 and p["base_reading"] == "plain" for p in study["promises"])
+    assert {s["rung"] for s in study["spread"]} == {"phrasings", "tasks", "clusters"}
+    assert {a["certificate"]["dropped"] for a in study["arms"].values() if "certificate" in a} == {6, 12}
+    assert len(study["tasks"]) == 8 + 4 + 12
+
+
+def test_transfer_is_compared_at_every_number_of_examples(whole):
+    found = whole[2]["transfer"]
+    assert found["task_names"] == ["words 0"]
+    assert [(p["examples"], p["start"]) for p in found["points"]] == [
+        (n, start) for n in (0, 8, 32) for start in ("base", "tuned")]  # fmt: skip
+    assert [d["examples"] for d in found["differences"]] == [0, 8, 32]
+    assert "within 1 tasks" in found["differences"][2]["method"] and found["differences"][2]["low"] is not None
+
+
+def test_spread_is_paired_on_the_templates_that_both_answered(tmp_path):
+    base = [item("t", k, "r", v) for k, v in enumerate([0.0, 1.0, 0.0])]
+    after = [item("t", k, "r", v) for k, v in enumerate([1.0, 1.0])]
+    (found,) = tiny(tmp_path, base, after)["spread"]
+    assert found["templates"] == 2 and found["sd"]["before"]["value"] == pytest.approx(0.5**0.5)
+    assert found["sd"]["after"]["value"] == 0 and found["iqr"]["difference"]["value"] == pytest.approx(-0.5)
+
+
+def test_the_page_holds_every_section_and_the_figures_are_files(whole):
+    folder = whole[0]
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    order = ["More clusters, better", "Tuning helps", "Held-out clusters against", "Three kinds of new", "Every arm",
+             "Task by task", "How much the phrasing", "Intent", "A new task from few", "What it forgot", "What it cost",
+             "Specialists", "How the base was read", "Certificate", "How to do it again"]  # fmt: skip
+    places = [html.index(text) for text in order]
+    assert places == sorted(places)
+    assert {p.name for p in (folder / "figures").iterdir()} == {
+        "clusters.svg", "rungs.svg", "arms.svg", "transfer-full.svg"}  # fmt: skip
+    for path in (folder / "figures").iterdir():
+        assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    assert len(re.findall("<svg", html)) == 4 and "e-1" not in re.sub(r"<[^>]*>", "", html)
+
+
+def test_the_closing_lines_are_a_table_then_the_verdicts(whole):
+    folder, lines, study = whole
+    rows = {line.partition("  ")[0]: line for line in lines}
+    assert lines[2].split("  ")[0] == "trained on" and f"{score_of(study, 'clusters-4', 'tasks')['value']:.3f}" in rows["all 4 clusters"]
+    assert {"nothing: base, better reading", "1 cluster", "2 clusters", "without instructions"} <= rows.keys()
+    assert "More clusters, better on clusters never seen." in lines
+    assert lines[-1] == f"report: {folder / 'report.html'}"
+
+
+def test_the_same_arms_give_the_same_bytes(whole, tmp_path):
+    whole_study(tmp_path)
+    write_study(tmp_path)
+    assert (tmp_path / "study.json").read_bytes() == (whole[0] / "study.json").read_bytes()
+
+
+def test_an_interrupted_study_gives_a_report_that_says_what_is_missing(tmp_path):
+    base, one, *_ = block_arms(1, 0)
+    write_arms(tmp_path, [base, one, block_arms(2, 0)[0]])
+    lines = write_study(tmp_path)
+    study = json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))
+    assert study["slope"] is None and study["transfer"] is None and study["specialists"] == []
+    assert study["missing"][0] == "clusters-1 is not finished in 1 of 2 blocks: seed 2 without words, steps"
+    assert any("no slope" in text for text in study["missing"]) and "Missing:" in lines
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "The named test cannot be done yet" in html and "Specialists" not in html and "few examples" in html
+
+
+def test_a_plan_and_failures_name_what_is_missing(tmp_path):
+    write_arms(tmp_path, block_arms(1, 0))
+    names = [a["arm"]["name"] for a in (*block_arms(1, 0), *block_arms(2, 0))]
+    (tmp_path / "plan.json").write_text(json.dumps({"arms": names}), encoding="utf-8")
+    (tmp_path / "failures.json").write_text(json.dumps({"base.s2.h0": "no memory\nmore"}), encoding="utf-8")
+    missing = summarise(read_arms(tmp_path))["missing"]
+    assert missing[0].startswith("4 of 8 planned arms are not finished: base.s2.h0, clusters-1.s2.h0")
+    assert missing[1] == "base.s2.h0 failed: no memory"
+
+
+@pytest.mark.parametrize("kept", [[], ["base"], ["clusters-4"], ["wording"], ["transfer"], ["specialist"]])
+def test_any_part_of_a_study_has_a_report(tmp_path, kept):
+    (tmp_path / "arms").mkdir()
+    arms = [a for a in (*block_arms(1, 0), *extra_arms(1, 0)) if a["arm"]["name"].startswith(tuple(kept) or "no arm")]
+    write_arms(tmp_path, arms)
+    lines = write_study(tmp_path)
+    assert (tmp_path / "report.html").is_file() and lines[-1].startswith("report: ")
+
+
+def test_a_file_that_is_no_arm_is_named(tmp_path):
+    write_arms(tmp_path, block_arms(1, 0)[:1])
+    (tmp_path / "arms" / "torn.json").write_text('{"arm": {', encoding="utf-8")
+    with pytest.raises(DataError, match=r"torn\.json.*\n.*delete the file"):
+        read_arms(tmp_path)
+
+
+def test_the_arms_of_all_clusters_are_one_group_where_choices_leave_different_numbers(tmp_path):
+    for choice, most in ((0, 4), (1, 3)):
+        for n in (1, 2, most):
+            made = tuned(random.Random(n), arm(f"clusters-{n}", 1, choice), CLUSTERS[:n], near=0.8, far=0.1)
+            write_arms(tmp_path, [made])
+    arms = read_arms(tmp_path)
+    assert arms.by_clusters == ("clusters-1", "clusters-2", "clusters-all") and arms.main == "clusters-all"
+    assert arm_name(summarise(arms), "clusters-all") == "all 3 to 4 clusters"
+    # A choice whose last arm is still to come: what is a step elsewhere is not its end.
+    (tmp_path / "arms" / "clusters-3.s1.h1.json").unlink()
+    assert read_arms(tmp_path).by_clusters == ("clusters-1", "clusters-2", "clusters-4")
+
+
+def test_an_arm_of_all_clusters_that_is_a_step_elsewhere_stands_in_both_groups_and_counts_once(tmp_path):
+    for choice, counts in ((0, (1, 2, 4)), (1, (1, 2))):
+        base = block_arms(1, choice)[0]
+        for rungs in base["readings"].values():
+            rungs["phrasings"] = [i for i in rungs["phrasings"] if i["cluster"] in CLUSTERS[: counts[-1]]]
+        made = [tuned(random.Random(n), arm(f"clusters-{n}", 1, choice), CLUSTERS[:n], near=0.8, far=n / 10)
+                for n in counts]  # fmt: skip
+        write_arms(tmp_path, [base, *made])
+    arms = read_arms(tmp_path)
+    assert {g: [a.name for a in arms.groups[g]] for g in arms.by_clusters} == {
+        "clusters-1": ["clusters-1.s1.h1", "clusters-1.s1.h0"], "clusters-2": ["clusters-2.s1.h1", "clusters-2.s1.h0"],
+        "clusters-all": ["clusters-2.s1.h1", "clusters-4.s1.h0"]}  # fmt: skip
+    study = summarise(arms)
+    assert study["finished"] == 7 and study["slope"]["smallest_p"] == pytest.approx(1 / 12), "3! orders by 2!"
+    # Before the others of its choice are finished, the base already says how many there will be.
+    (tmp_path / "arms" / "clusters-4.s1.h0.json").unlink()
+    (tmp_path / "arms" / "clusters-2.s1.h0.json").unlink()
+    arms = read_arms(tmp_path)
+    assert [a.name for a in arms.groups["clusters-all"]] == ["clusters-2.s1.h1"]
+
+
+def test_a_tuned_arm_of_another_base_is_compared_with_that_base(tmp_path):
+    base, *_ = block_arms(1, 0)
+    other = arm("base-1-large", 1, 0, kind="base") | {k: base[k] for k in ("readings", "items")}
+    grown = tuned(random.Random(1), arm("size-1-large", 1, 0), CLUSTERS, near=0.9, far=0.5)
+    for one in (other, grown):
+        one["arm"]["base"] = "models/large"
+    write_arms(tmp_path, [*block_arms(1, 0), other, grown])
+    study = summarise(read_arms(tmp_path))
+    assert difference_of(study, "size-1-large", "clusters", "base")["against"] == "base-1-large"
+    assert study["base"] == "base" and arm_name(study, "size-1-large") == "tuned large"
+    assert arm_name(study, "base-1-large") == "base large"
+
+
+def test_overlap_is_a_verdict(tmp_path):
+    arms = block_arms(1, 0)
+    arms[1]["certificate"]["near"] = 2
+    write_arms(tmp_path, arms)
+    assert "Training rows overlap items that are held out." in write_study(tmp_path)
+
+
+def test_saying_the_prompt_again_is_a_floor_and_no_reading_of_the_base(tmp_path):
+    base, *others = block_arms(1, 0)
+    base["readings"]["copy"] = {"clusters": [item("words 0", 0, "row 0", 1.0)]}
+    write_arms(tmp_path, [base, *others])
+    study = summarise(read_arms(tmp_path))
+    assert [c["value"] for c in study["copy"]] == [1.0] and {r["reading"] for r in study["readings"]} == {"chat", "plain"}
+
+
+def test_values_are_paired_by_block_task_template_and_row(tmp_path):
+    write_arms(tmp_path, block_arms(1, 0))
+    arms = read_arms(tmp_path)
+    one, four = (values_of(arms.groups[g], "phrasings", "generated") for g in ("clusters-1", "clusters-4"))
+    assert len(one) == 2 and len(four) == 8 and differences(one, four).keys() == one.keys()

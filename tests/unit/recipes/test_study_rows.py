@@ -1,0 +1,126 @@
+"""What arms read: items that no arm trains on, and training rows that hold no item."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from small_collection import small_recipe, write_collection
+
+from luthier.errors import DataError
+from luthier.recipes.studying.config import StudyRecipe
+from luthier.recipes.studying.plan import Arm, plan
+from luthier.recipes.studying.rows import few_rows, items_of, read_tasks, shots_of, training_rows
+from luthier.tasks import Collection
+
+TOKENS_A_ROW = 10
+
+
+class Study:
+    """A plan over a collection, and what its arms read."""
+
+    def __init__(self, tmp_path: Path, **study: object) -> None:
+        self.folder = tmp_path / "collection"
+        if not self.folder.is_dir():
+            write_collection(self.folder)
+        self.recipe: StudyRecipe = small_recipe(tmp_path, self.folder, tmp_path / "base", **study)
+        self.collection: Collection = read_tasks(self.recipe.tasks)
+        arms = plan(self.collection, self.recipe.study, self.recipe.tasks, base="base")
+        self.arms: dict[str, Arm] = {arm.name: arm for arm in arms}
+
+    def items(self, name: str):
+        return items_of(self.collection, self.arms[name], self.recipe.study)
+
+    def rows(self, name: str):
+        items = self.items(name)
+        if self.arms[name].kind == "transfer":
+            return few_rows(self.collection, self.arms[name], items)
+        return training_rows(self.collection, self.arms[name], self.recipe, items,
+                             count_tokens=lambda example: TOKENS_A_ROW)  # fmt: skip
+
+
+def keys(examples) -> set[str]:
+    return {link for example in examples for link in example.links if link.startswith("row:")}
+
+
+def test_no_training_row_is_a_test_row_an_unseen_template_or_of_a_held_out_task(tmp_path):
+    study = Study(tmp_path, items_per_task=6, trained_items_per_task=6)
+    rows, items = study.rows("clusters-all.s1.h1"), study.items("clusters-all.s1.h1")
+    assert {e.task for e in rows.examples} == {"first", "last", "begins", "ends", "plural", "past"}
+    assert {e.task for e in items.phrasings} == {"first", "last", "begins", "ends", "plural", "past"}
+    assert {e.task for e in items.tasks} == {"second"} and {e.task for e in items.clusters} == {"longer", "shorter"}
+    assert keys(rows.examples).isdisjoint(keys(items.all))
+    assert {e.template for e in rows.examples}.isdisjoint({e.template for e in items.phrasings})
+    assert {e.template.split("/")[1] for e in items.phrasings} == {"2"}
+    assert rows.certificate == {"exact": 0, "near": 0, "rows": 0, "sources": 0, "dropped": 0}
+
+
+def test_arms_of_a_block_answer_the_same_items_and_those_of_another_seed_others(tmp_path):
+    study = Study(tmp_path, seeds=[1, 2], items_per_task=4)
+    base, one, full = (study.items(f"{name}.s1.h0") for name in ("base", "clusters-1", "clusters-all"))
+    assert base == full and one.clusters == full.clusters
+    assert {e.id for e in one.phrasings} < {e.id for e in full.phrasings} and len(full.clusters) == 2 * 4 * 2
+    assert study.items("clusters-all.s2.h0").clusters != full.clusters
+
+
+def test_an_arm_draws_enough_rows_for_its_steps_and_the_same_each_time(tmp_path):
+    study = Study(tmp_path)
+    rows = study.rows("clusters-all.s1.h0")
+    assert len(rows.examples) * TOKENS_A_ROW >= study.recipe.train.max_steps * study.recipe.train.batch_tokens
+    assert study.rows("clusters-all.s1.h0") == rows
+    assert Study(tmp_path, seeds=[2]).rows("clusters-all.s2.h0").examples != rows.examples
+
+
+def test_a_row_that_says_what_an_item_says_is_dropped_and_counted(tmp_path):
+    """A task of a trained cluster that asks, in the same words, for what a held-out task asks."""
+    write_collection(tmp_path / "collection")
+    held_out = tmp_path / "collection" / "sizes"
+    for name in ("longer.toml", "longer.jsonl"):
+        text = (held_out / name).read_text().replace('"sizes"', '"lists"').replace("longer.jsonl", "copied.jsonl")
+        (tmp_path / "collection" / "lists" / name.replace("longer", "copied")).write_text(text)
+    rows = tmp_path / "collection" / "lists" / "copied.jsonl"
+    altered = [json.loads(line) | {"note": "x"} for line in rows.read_text().splitlines()]  # rows of other content
+    rows.write_text("".join(json.dumps(row) + "\n" for row in altered))
+    study = Study(tmp_path, items_per_task=6)
+    found = study.rows("clusters-all.s1.h1")
+    assert found.certificate["dropped"] > 0 == found.certificate["exact"]
+    asked = {e.prompt[-1].content for e in study.items("clusters-all.s1.h1").all}
+    assert asked.isdisjoint({e.prompt[-1].content for e in found.examples})
+
+
+def test_arms_without_templates_or_inversion_train_without_them(tmp_path):
+    study = Study(tmp_path, arms=["clusters", "wording", "inversion", "templates"], templates=[1],
+                  wordings=["none", "name", "definition"], held_out=[["sizes"]])  # fmt: skip
+    full, none, name = (study.rows(f"{arm}.s1.h0").examples for arm in ("clusters-all", "wording-none", "wording-name"))
+    assert any(e.template == "begins/3" for e in full)
+    assert not any(e.template == "begins/3" for e in study.rows("inversion-none.s1.h0").examples)
+    assert {len(e.prompt[0].content.split()) for e in none if e.task == "begins"} == {1}
+    assert all(e.prompt[0].content.startswith("plural\n\n") for e in name if e.task == "plural")
+    assert len({e.template for e in study.rows("templates-1.s1.h0").examples if e.task == "first"}) == 1
+
+
+def test_a_larger_transfer_holds_the_smaller_one_and_no_test_row(tmp_path):
+    study = Study(tmp_path, arms=["transfer"], transfer={"tasks": 1, "examples": [3, 8]})
+    small, large = (next(n for n in study.arms if n.endswith(f"base-full-{k}.s1.h0")) for k in (3, 8))
+    few, more = study.rows(small).examples, study.rows(large).examples
+    assert more[:3] == few and len(more) == 8
+    assert keys(more).isdisjoint(keys(study.items(large).all))
+
+
+def test_shots_are_training_rows_of_tasks_that_may_be_trained(tmp_path):
+    study = Study(tmp_path)
+    shots = shots_of(study.collection, study.arms["base.s1.h0"], number=3)
+    assert {e.task for e in shots} == {"first", "last", "longer", "shorter"}
+    assert keys(shots).isdisjoint(keys(study.items("base.s1.h0").all))
+
+
+def test_a_task_whose_rows_are_all_test_rows_is_named(tmp_path):
+    study = Study(tmp_path)
+    task = next(task for task in study.collection.tasks if task.name == "first")
+    only = next(row for row in task.rows if row.split == "test")
+    path = study.folder / "lists" / "first.jsonl"
+    path.write_text(json.dumps({**only.fields, "answer": only.answers[0]}) + "\n")
+    study = Study(tmp_path)
+    with pytest.raises(DataError, match=r"first.toml: found no training row"):
+        study.rows("clusters-all.s1.h0")

@@ -1,0 +1,35 @@
+import math
+import re
+import xml.etree.ElementTree as ET
+
+from luthier.reports.curves import Curve, Level, Point, curve_plot, standalone
+
+POINTS = [Point(1, 0.1, 0.05, 0.2, (0.08, 0.12)), Point(2, 0.2, None, None), Point(8, 0.4, 0.3, math.inf)]
+
+
+def test_each_doubling_takes_the_same_room_and_every_x_has_its_tick():
+    svg = curve_plot([Curve("a", POINTS)], x_label="clusters", y_label="score")
+    xs = [float(x) for x in re.findall(r'<polyline points="([^"]+)"', svg)[0].replace(",", " ").split()[::2]]
+    assert abs((xs[2] - xs[0]) - 3 * (xs[1] - xs[0])) < 0.5
+    texts = re.findall(r">([^<>]+)</text>", svg)
+    assert [text for text in texts if text in ("1", "2", "8")] == ["1", "2", "8"] and {"clusters", "score"} <= {*texts}
+
+
+def test_intervals_single_runs_and_the_level_are_drawn():
+    level = Level("base", 0.05, 0.02, 0.08)
+    svg = curve_plot([Curve("a", POINTS), Curve("b", POINTS)], x_label="x", y_label="y", level=level)
+    assert svg.count('r="5"') == 6 and svg.count('r="2.5"') == 4, "values and single runs"
+    assert svg.count("stroke-linecap:round") == 2, "an infinite bound is no interval"
+    assert svg.count("<rect") == 1 and svg.count(">base<") == 1
+
+
+def test_one_x_and_nothing_are_drawn_too():
+    assert "nan" not in curve_plot([Curve("a", POINTS[:1])], x_label="x", y_label="y")
+    assert "nothing to show" in curve_plot([], x_label="x", y_label="y")
+
+
+def test_text_is_escaped_and_a_file_stands_alone():
+    svg = standalone(curve_plot([Curve("<b>&", POINTS)], x_label="x", y_label="y"))
+    root = ET.fromstring(svg)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg" and "<b>" not in svg
+    assert "prefers-color-scheme:dark" in svg and "--series-1:" in svg
