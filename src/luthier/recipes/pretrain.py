@@ -1,7 +1,7 @@
 """Pre-train on plain text: a model built from its sizes, or one that exists, grown or pruned before (docs/build.md).
 
 The base that ships with the practice world is made by this.
-With recipes/pretrain.toml: 2.8M parameters, 10.8M tokens of the practice world's text, about an hour on two cores.
+With recipes/pretrain.toml: 5.0M parameters, 36M tokens of the practice world's text, about two hours on two cores.
 
     luthier run pretrain.toml run.dir=runs/base
 """
