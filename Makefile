@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXTRAS := .venv-extras
-NEED_EXTRAS := tests/unit/train/test_train_optimisers.py tests/unit/models/test_models_quantised.py
+NEED_EXTRAS := tests/unit/train/test_train_optimisers.py tests/unit/models/test_models_quantised.py \
+	tests/unit/curate/test_curate_engines.py
 # Real data for tests and benchmarks, where the folder exists; tests that need it skip with a message elsewhere.
 LUTHIER_TEST_DATA ?= $(wildcard $(abspath ../shared/data))
 export LUTHIER_TEST_DATA

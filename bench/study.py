@@ -2,7 +2,8 @@
 
 `practice` runs the study that ships (recipes/study.toml). `superni` first pre-trains a small base on the plain text of
 the test data and on the inputs of tasks that may be trained (train rows only; no output, no definition), then tunes it
-on 4, 16, 64 and all of these tasks of Super-NaturalInstructions and asks it tasks of categories that were held out.
+on 4, 16, 64 and all of these tasks of Super-NaturalInstructions and asks it tasks of categories that were held out:
+ROUGE-L against the number of tasks, beside the base and the copied input (figure "tasks").
 
     python -m bench.study practice --out runs/study
     python -m bench.study superni --out runs/superni

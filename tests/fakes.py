@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,34 @@ def tiny_preferences(number: int = 16) -> list[Preference]:
     return rows
 
 
+@contextmanager
+def training_calls(module: Any) -> Iterator[list[None]]:
+    """Inside, each call of the module that a gradient is taken of adds to the list, but for those that try the model."""
+    import torch
+
+    from luthier.train import training
+
+    calls: list[None] = []
+    settle, tries = training.settle, []
+
+    def trying(*given: Any, **named: Any) -> Any:
+        tries.append(None)
+        try:
+            return settle(*given, **named)
+        finally:
+            tries.pop()
+
+    training.settle = trying
+    hook = module.register_forward_pre_hook(
+        lambda *_: calls.append(None) if torch.is_grad_enabled() and not tries else None
+    )
+    try:
+        yield calls
+    finally:
+        hook.remove()
+        training.settle = settle
+
+
 class TinyRun:
     """One call of `train` in a folder of its own, and everything that can be seen of it afterwards."""
 
@@ -232,9 +261,6 @@ class TinyRun:
         self.lines: list[str] = []
         self.model = model
         self.config = TrainConfig(**options)
-        self.num_forwards = 0
-        """Forward passes that a gradient is taken of."""
-        hook = model.network.register_forward_pre_hook(self._count)
         run = Run.open(folder, self.config, echo=self.lines.append)
         self.place = Place(run=run, folder=folder / "train", key="key of this run")
         data = data or TrainingData(
@@ -242,17 +268,12 @@ class TinyRun:
             documents=[*TINY_TEXT], dev_documents=["the blue lamp"],
             text=read_documents(self.config.text.files) if self.config.text.files else (),
         )  # fmt: skip
-        try:
+        with training_calls(model.network) as forwards:
             self.trained = train(
                 model, data, self.config, place=self.place, grade_all=grade_all, grade_dev=grade_dev
             )
-        finally:
-            hook.remove()
-
-    def _count(self, *_: Any) -> None:
-        import torch
-
-        self.num_forwards += torch.is_grad_enabled()  # what is measured or tried on the model is no training
+        self.num_forwards = len(forwards)
+        """Forward passes that a gradient is taken of."""
 
     def events(self, kind: str = "train") -> list[dict[str, Any]]:
         """The events of metrics.jsonl without their timings."""

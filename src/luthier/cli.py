@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 import typer.core
 
 from luthier.errors import LuthierError
-
-if TYPE_CHECKING:
-    from luthier.recipes.pretrain import PretrainRecipe
-    from luthier.recipes.studying.config import StudyRecipe
-    from luthier.recipes.tune import TuneRecipe
-
-    Loaded = TuneRecipe | PretrainRecipe | StudyRecipe
+from luthier.terminal import do_in_view, in_place, print_found, print_json, print_line, says
 
 USER_MUST_FIX = 2
 INTERRUPTED = 130
@@ -68,7 +59,7 @@ def demo(out: Out = Path("luthier-demo")) -> None:
     """The whole loop on the practice world, offline, in minutes."""
     from luthier.recipes.demo import main as recipe_main
 
-    raise typer.Exit(recipe_main(out, echo=_print, step_echo=_in_place()))
+    raise typer.Exit(recipe_main(out, echo=print_line, step_echo=in_place()))
 
 
 @app.command()
@@ -84,24 +75,26 @@ def new(
     from luthier.recipes.new import write_new
 
     for line in write_new(kind, files=data or [], model=model, out=out):
-        _print(line)
+        print_line(line)
 
 
 @app.command()
 def run(recipe: Recipe, overrides: Overrides = None, plain: Plain = False) -> None:
     """Run the script that the recipe names; finished stages are reused, a killed run continues."""
-    loaded = _load(recipe, overrides)
+    from luthier.recipes.loading import as_tune, load_recipe
+
+    loaded = load_recipe(recipe, overrides)
     if loaded.recipe == "study":
         from luthier.recipes.study import main as study_main
 
-        raise typer.Exit(study_main(loaded, echo=_print))  # a line an arm is all that it shows
+        raise typer.Exit(study_main(loaded, echo=print_line))  # a line an arm is all that it shows
     if loaded.recipe == "pretrain":
         from luthier.recipes.pretrain import main as pretrain_main
 
-        raise typer.Exit(_shown(pretrain_main, loaded, plain=plain))
+        raise typer.Exit(do_in_view(pretrain_main, loaded, plain=plain))
     from luthier.recipes.tune import main as tune_main
 
-    raise typer.Exit(_shown(tune_main, _as_tune(loaded), plain=plain))
+    raise typer.Exit(do_in_view(tune_main, as_tune(loaded), plain=plain))
 
 
 @app.command()
@@ -111,45 +104,55 @@ def curate(
     recipe: Annotated[Path | None, typer.Argument(help="A recipe, in place of --data and --out.")] = None,
     overrides: Overrides = None,
     strict: Annotated[bool, typer.Option("--strict", help="End with status 2 if any row is unusable.")] = False,
+    check_split: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option("--check-split", metavar="TRAIN TEST", help="Only look for rows of TEST that TRAIN gives away."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Raw files to trusted examples, with a ledger of every row and a data card."""
+    from luthier.recipes.curate import check_split as check_split_recipe
     from luthier.recipes.curate import main as recipe_main
+    from luthier.recipes.loading import as_tune, load_recipe
 
-    settings = None if recipe is None else _as_tune(_load(recipe, overrides))
-    ledger = recipe_main(settings, files=data or [], out=out, strict=strict, say=_says(as_json))
+    if check_split is not None:
+        check = check_split_recipe(*check_split, say=says(as_json))
+        print_found(check.to_json() if as_json else check, lambda found: found.lines(), as_json=as_json)
+        raise typer.Exit(0 if check.is_apart else 1)
+    settings = None if recipe is None else as_tune(load_recipe(recipe, overrides))
+    ledger = recipe_main(settings, files=data or [], out=out, strict=strict, say=says(as_json))
     if as_json:
-        _print_json(ledger)
+        print_json(ledger)
 
 
 @app.command()
 def select(recipe: Recipe, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Rank candidate bases by what they do on your dev rows and your machine."""
+    from luthier.recipes.loading import as_tune, load_recipe
     from luthier.recipes.selection import main as recipe_main
 
-    selection = recipe_main(_as_tune(_load(recipe, overrides)), say=_says(as_json))
+    selection = recipe_main(as_tune(load_recipe(recipe, overrides)), say=says(as_json))
     if as_json:
-        _print_json(selection)
+        print_json(selection)
 
 
 @app.command()
 def train(recipe: Recipe, overrides: Overrides = None, plain: Plain = False) -> None:
     """One training run to RUN/model and RUN/metrics.jsonl; rows are checked, never cleaned or dropped."""
+    from luthier.recipes.loading import as_tune, load_recipe
     from luthier.recipes.train import main as recipe_main
 
-    raise typer.Exit(_shown(recipe_main, _as_tune(_load(recipe, overrides)), plain=plain))
+    raise typer.Exit(do_in_view(recipe_main, as_tune(load_recipe(recipe, overrides)), plain=plain))
 
 
 @app.command()
-def evaluate(
-    model: ModelDir, data: DataFiles, out: Out, overrides: Overrides = None, as_json: AsJson = False
-) -> None:
+def evaluate(model: ModelDir, data: DataFiles, out: Out, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Examine a model on items: completions, grades, KPIs with intervals, a report. Options as evaluate.KEY=VALUE."""
     from luthier.recipes.evaluate import main as recipe_main
 
-    summary = recipe_main(model, files=data, out=out, overrides=overrides or [], say=_says(as_json))
+    summary = recipe_main(model, files=data, out=out, overrides=overrides or [], say=says(as_json))
     if as_json:
-        _print_json(summary)
+        print_json(summary)
 
 
 @app.command()
@@ -163,9 +166,9 @@ def compare(
 
     comparison = compare_folders(a, b)
     if as_json:
-        _print_json(comparison.to_json())
+        print_json(comparison.to_json())
     else:
-        _print("\n".join(comparison.lines()))
+        print_line("\n".join(comparison.lines()))
 
 
 @app.command()
@@ -179,7 +182,7 @@ def serve(
     """The OpenAI API over your model, a chat page and an operations page. Options as serve.KEY=VALUE."""
     from luthier.recipes.serve import main as recipe_main
 
-    recipe_main(model, settings={"host": host, "port": port, "store": store}, overrides=overrides or [], say=_print)
+    recipe_main(model, settings={"host": host, "port": port, "store": store}, overrides=overrides or [], say=print_line)
 
 
 @app.command()
@@ -196,17 +199,18 @@ def monitor(
     if out is not None:
         report.page().write(out)
     if as_json:
-        _print_json(report.to_json())
+        print_json(report.to_json())
     else:
-        _print("\n".join(report.lines()))
+        print_line("\n".join(report.lines()))
 
 
 @app.command()
 def improve(recipe: Recipe, overrides: Overrides = None, plain: Plain = False) -> None:
     """One turn of the loop: feedback to a new version, promoted or held by the gate."""
     from luthier.recipes.improve import main as recipe_main
+    from luthier.recipes.loading import as_tune, load_recipe
 
-    raise typer.Exit(_shown(recipe_main, _as_tune(_load(recipe, overrides)), plain=plain))
+    raise typer.Exit(do_in_view(recipe_main, as_tune(load_recipe(recipe, overrides)), plain=plain))
 
 
 @app.command()
@@ -216,7 +220,7 @@ def show(
     """The row as the model sees it; the tokens that train stand in [brackets]."""
     from luthier.recipes.show import shown
 
-    _print("\n".join(shown(place, model=model)))
+    print_line("\n".join(shown(place, model=model)))
 
 
 @app.command()
@@ -232,9 +236,9 @@ def export(
     """A model for elsewhere: adapter merged, or alone, or one GGUF file; read back and measured before it is kept."""
     from luthier.recipes.export import main as recipe_main
 
-    exported = recipe_main(model, to=to, adapter_only=adapter_only, dtype=dtype, say=_says(as_json))
+    exported = recipe_main(model, to=to, adapter_only=adapter_only, dtype=dtype, say=says(as_json))
     if as_json:
-        _print_json(exported.to_json())
+        print_json(exported.to_json())
     raise typer.Exit(0 if exported.passed else 1)
 
 
@@ -242,12 +246,13 @@ def export(
 def check(recipe: Recipe, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Preflight: proofs on this data, this template and this machine; status 1 if one fails."""
     from luthier.recipes import check as recipe_check
+    from luthier.recipes.loading import as_checkable, load_recipe
 
-    proofs = recipe_check.main(_as_checkable(_load(recipe, overrides)), say=_says(as_json))
+    proofs = recipe_check.main(as_checkable(load_recipe(recipe, overrides)), say=says(as_json))
     if as_json:
-        _print_json(recipe_check.to_json(proofs))
+        print_json(recipe_check.to_json(proofs))
     else:
-        _print("\n".join(recipe_check.lines(proofs)))
+        print_line("\n".join(recipe_check.lines(proofs)))
     raise typer.Exit(0 if all(proof.passed for proof in proofs) else 1)
 
 
@@ -259,7 +264,7 @@ def runs_list(folder: RunsDir = Path(), as_json: AsJson = False) -> None:
     """Every run in a folder: what it is, how far it is, what it came to, the room that it takes."""
     from luthier.recipes.runs import list_lines, listed
 
-    _print_found(listed(folder), list_lines, as_json=as_json)
+    print_found(listed(folder), list_lines, as_json=as_json)
 
 
 @runs_app.command("compare")
@@ -270,7 +275,7 @@ def runs_compare(
     """In what runs differ: config, inputs, libraries; and their numbers side by side."""
     from luthier.recipes.runs import compare_lines, compared
 
-    _print_found(compared(runs), compare_lines, as_json=as_json)
+    print_found(compared(runs), compare_lines, as_json=as_json)
 
 
 @runs_app.command("clean")
@@ -282,7 +287,7 @@ def runs_clean(
     """What can be removed without losing a result, and how many bytes that frees."""
     from luthier.recipes.runs import clean_lines, cleaned
 
-    _print_found(cleaned(folder, is_sure=is_sure), clean_lines, as_json=as_json)
+    print_found(cleaned(folder, is_sure=is_sure), clean_lines, as_json=as_json)
 
 
 @versions_app.command("list")
@@ -291,9 +296,9 @@ def versions_list(run: RunDir, as_json: AsJson = False) -> None:
     from luthier.recipes.versions import listed, to_json
 
     if as_json:
-        _print_json(to_json(run))
+        print_json(to_json(run))
     else:
-        _print("\n".join(listed(run)))
+        print_line("\n".join(listed(run)))
 
 
 @versions_app.command("promote")
@@ -301,7 +306,7 @@ def versions_promote(name: Annotated[str, typer.Argument(help="For example v2.")
     """Make a version current: RUN/model becomes it."""
     from luthier.recipes.versions import promote
 
-    _print(promote(run, name))
+    print_line(promote(run, name))
 
 
 @versions_app.command("rollback")
@@ -309,7 +314,7 @@ def versions_rollback(run: RunDir) -> None:
     """Make the version before the current one current again: RUN/model becomes it."""
     from luthier.recipes.versions import rollback
 
-    _print(rollback(run))
+    print_line(rollback(run))
 
 
 def main() -> None:
@@ -336,100 +341,3 @@ def main() -> None:
     except Exception:
         traceback.print_exc()  # our fault, so it is shown; never status 1, which is the gate's "hold"
         sys.exit(OUR_FAULT)
-
-
-def _load(path: Path, overrides: list[str] | None) -> Loaded:
-    """The recipe of the kind that its `recipe` key names ("tune" unless it says otherwise)."""
-    from luthier.config import load_config, read_toml
-    from luthier.errors import ConfigError, Problem
-    from luthier.recipes.pretrain import PretrainRecipe
-    from luthier.recipes.studying.config import StudyRecipe
-    from luthier.recipes.tune import TuneRecipe
-
-    data, lines = read_toml(path)
-    kinds: dict[str, type[Loaded]] = {"tune": TuneRecipe, "pretrain": PretrainRecipe, "study": StudyRecipe}
-    kind = data.get("recipe", "tune")
-    if kind in kinds:
-        return load_config(kinds[kind], path, overrides or [])
-    raise ConfigError(
-        "the recipe cannot be run",
-        [Problem(where=f"{path}:{lines.get('recipe', 1)}: recipe", found=repr(kind),
-                 expected='"tune", "pretrain" or "study"', fix="correct the name")],
-    )  # fmt: skip
-
-
-def _as_tune(recipe: Loaded) -> TuneRecipe:
-    from luthier.recipes.tune import TuneRecipe
-
-    if isinstance(recipe, TuneRecipe):
-        return recipe
-    raise _other_recipe(recipe, '"tune"')
-
-
-def _as_checkable(recipe: Loaded) -> TuneRecipe | PretrainRecipe:
-    if recipe.recipe != "study":
-        return recipe
-    raise _other_recipe(recipe, '"tune" or "pretrain"')
-
-
-def _other_recipe(recipe: Loaded, expected: str) -> LuthierError:
-    from luthier.errors import ConfigError, Problem
-
-    return ConfigError(
-        "this command does not read that recipe",
-        [Problem(where="recipe", found=f'"{recipe.recipe}"', expected=expected, fix="use `luthier run` for it")],
-    )
-
-
-def _shown(recipe_main: Callable[..., int], recipe: Any, *, plain: bool) -> int:
-    """Do the recipe, with a panel for its training on a terminal, else with a line a step."""
-    from luthier.live import LiveView, is_wanted
-
-    if not is_wanted(plain=plain):
-        return recipe_main(recipe, echo=_print, step_echo=_print)
-    with LiveView(echo=_print) as view:
-        return recipe_main(recipe, echo=view.say, step_echo=None, watch=view)
-
-
-def _print(text: str) -> None:
-    try:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has gone (`| head`); the work and its exit status go on, and Python must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _print_json(data: Any) -> None:
-    _print(json.dumps(data, indent=2, ensure_ascii=False, default=str))
-
-
-def _print_found(found: Any, lines: Callable[[Any], list[str]], *, as_json: bool) -> None:
-    """What a command has found, as it is or in lines for people."""
-    if as_json:
-        _print_json(found)
-    else:
-        _print("\n".join(lines(found)))
-
-
-def _says(as_json: bool) -> Callable[[str], None]:
-    """Where progress goes: out of the way of JSON."""
-    if not as_json:
-        return _print
-
-    def to_stderr(text: str) -> None:
-        sys.stderr.write(text + "\n")
-
-    return to_stderr
-
-
-def _in_place() -> Callable[[str], None] | None:
-    """Step lines that overwrite one another on a terminal; nothing elsewhere."""
-    if not sys.stderr.isatty():
-        return None
-
-    def rewrite(text: str) -> None:
-        sys.stderr.write(f"\r\x1b[2K{text[:110]}\r")
-        sys.stderr.flush()
-
-    return rewrite

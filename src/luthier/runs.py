@@ -1,42 +1,36 @@
 """A run: its folder, manifest, metrics, log line, and the stages that are reused while nothing they depend on changed.
 
-    RUN/config.json      every option, defaults included
-    RUN/manifest.json    command, code, libraries, machine, sha256 of every input and output
-    RUN/metrics.jsonl    one object per event; the one file of truth
-    RUN/log.txt          what the terminal showed
-    RUN/STAGE/stage.json the key under which a finished stage may be reused, and the hashes of what it wrote
+RUN/config.json      every option, defaults included
+RUN/manifest.json    command, code, libraries, machine, sha256 of every input and output
+RUN/metrics.jsonl    one object per event; the one file of truth
+RUN/log.txt          what the terminal showed
+RUN/STAGE/stage.json the key under which a finished stage may be reused, and the hashes of what it wrote
 """
 
 from __future__ import annotations
 
-import ast
 import fcntl
 import hashlib
-import importlib.metadata
-import importlib.util
 import json
 import os
-import platform
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from luthier import __version__
-from luthier.errors import ConfigError, DataError, Problem
+from luthier.errors import ConfigError, Problem
+from luthier.provenance import commit, library_versions, machine, sha256, source_digest
 
-LIBRARIES = (
-    "torch", "transformers", "tokenizers", "safetensors", "peft", "pydantic", "pyarrow", "numpy", "scipy",
-    "jinja2", "ftfy", "sacrebleu", "fastapi", "sqlalchemy",
-)  # fmt: skip
-"""The libraries whose versions a manifest states and a stage's key covers."""
+__all__ = [
+    "Run", "Stage", "holding", "now", "read_json", "write_json",
+    "library_versions", "machine", "sha256", "source_digest",
+]  # fmt: skip
 
 PASSWORD = re.compile(r"(\w+://[^:/@\s\"]*):[^\s\"]*@")
 """A store's address may hold a password, with or without a name before it; one with an @ is covered to its end."""
@@ -45,70 +39,6 @@ OPTION = re.compile(r"([?&;][\w-]*(?:password|passwd|pwd|secret|token|key)=)[^&;
 IGNORED_OUTPUTS = {"stage.json", "log.txt"}
 _LOCKS: dict[Path, int] = {}
 """File descriptors of the locks that this process holds, by run folder: a lock goes when its process ends."""
-
-
-def sha256(path: Path) -> str:
-    """sha256 of a file's bytes, or of the names and bytes of every file in a folder."""
-    if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    if not path.is_dir():
-        raise DataError(
-            "a file is missing",
-            [Problem(where=str(path), found="no such file", expected="a file or folder to read",
-                     fix="check the path")],
-        )  # fmt: skip
-    total = hashlib.sha256()
-    for file_path in sorted(p for p in path.rglob("*") if p.is_file()):
-        total.update(f"{file_path.relative_to(path).as_posix()}\0{sha256(file_path)}\n".encode())
-    return total.hexdigest()
-
-
-@cache
-def source_digest(module: str) -> str:
-    """sha256 over the source files that `module` imports, itself included, transitively, within Luthier.
-
-    A stage's result is stale exactly when this, its inputs, its options or its libraries change; a commit that touches
-    something else leaves it valid.
-    """
-    seen: dict[str, str] = {}
-    queue = [module]
-    while queue:
-        name = queue.pop()
-        if name in seen:
-            continue
-        path = _source_of(name)
-        if path is None:
-            continue
-        text = path.read_text(encoding="utf-8")
-        seen[name] = hashlib.sha256(text.encode()).hexdigest()
-        queue.extend(_imports_of(text))
-        queue.extend(name.rpartition(".")[0] for _ in [0] if "." in name)
-    lines = "".join(f"{name} {digest}\n" for name, digest in sorted(seen.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
-@cache
-def library_versions() -> dict[str, str]:
-    """Installed versions of the libraries that results depend on."""
-    versions = {}
-    for name in LIBRARIES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "absent"
-    return versions
-
-
-@cache
-def machine() -> dict[str, Any]:
-    """The machine as a result should state it."""
-    return {
-        "system": platform.system(),
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-    }
 
 
 def now() -> str:
@@ -248,7 +178,7 @@ class Run:
             {
                 "command": ["luthier", *sys.argv[1:]],
                 "luthier": __version__,
-                "commit": _commit(),
+                "commit": commit(),
                 "libraries": library_versions(),
                 "machine": machine(),
                 "written": now(),
@@ -379,37 +309,3 @@ def _differing(now_part: Any, before: Any) -> list[str]:
     if not isinstance(now_part, dict) or not isinstance(before, dict):
         return []
     return sorted(k for k in {*now_part, *before} if now_part.get(k) != before.get(k))
-
-
-def _source_of(module: str) -> Path | None:
-    if module != "luthier" and not module.startswith("luthier."):
-        return None
-    root = Path(__file__).parent
-    parts = module.split(".")[1:]
-    for path in (root.joinpath(*parts).with_suffix(".py") if parts else root / "__init__.py",
-                 root.joinpath(*parts) / "__init__.py"):  # fmt: skip
-        if path.is_file():
-            return path
-    return None
-
-
-def _imports_of(text: str) -> list[str]:
-    names = []
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names.append(node.module)
-            names += [f"{node.module}.{alias.name}" for alias in node.names]
-    return names
-
-
-@cache
-def _commit() -> str | None:
-    try:
-        result = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return None
-    return result.stdout.strip() or None

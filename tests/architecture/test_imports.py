@@ -16,9 +16,9 @@ import luthier
 SRC = Path(luthier.__file__).parent
 LAYERS = [
     ["errors"],
-    ["config", "languages", "records", "stats", "similarity", "privacy"],
+    ["config", "provenance", "languages", "records", "stats", "similarity", "privacy"],
     ["runs", "versions", "tasks", "tracking", "live"],
-    ["models", "graders", "traces", "reports"],
+    ["models", "graders", "traces", "reports", "terminal"],
     ["curate", "select", "train", "evaluate", "serve", "monitor", "improve"],
     ["demo"],
     ["recipes"],

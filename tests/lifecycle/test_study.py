@@ -16,6 +16,7 @@ from small_collection import recipe_data, write_collection
 
 from luthier import cli
 from luthier.config import validate
+from luthier.recipes.loading import load_recipe
 from luthier.recipes.study import main
 from luthier.recipes.studying.config import StudyRecipe
 from luthier.recipes.studying.crew import Crew
@@ -52,10 +53,15 @@ def test_a_second_call_does_what_is_missing_and_a_changed_option_only_its_arms(r
     status, lines = run(max_arms=2, parallel=2)
     assert status == 0 and set(done(lines)) == {"base.s1.h0", "clusters-1.s1.h0"}
     assert any("3 arms are left; the same command goes on" in line for line in lines)
+    report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    left = ["clusters-all.s1.h0", "transfer-past-base-lora-4.s1.h0", "transfer-past-tuned-lora-4.s1.h0"]
+    assert f"3 of 5 planned arms are not finished: {', '.join(left)}" in report, "a partial study names what is left"
+    assert json.loads((tmp_path / "run" / "plan.json").read_text())["arms"] == ["base.s1.h0", "clusters-1.s1.h0", *left]
     first = finished(tmp_path)
 
     status, lines = run()
-    assert done(lines) == ["clusters-all.s1.h0", "transfer-past-base-lora-4.s1.h0", "transfer-past-tuned-lora-4.s1.h0"]
+    assert done(lines) == left
+    assert "planned arms are not finished" not in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     second = finished(tmp_path)
     assert {name: second[name] for name in first} == first
     assert not (tmp_path / "run" / "models").exists() and not (tmp_path / "run" / "scratch").exists()
@@ -116,7 +122,7 @@ def test_new_writes_a_study_that_can_be_read_and_never_overwrites(tmp_path, tiny
     monkeypatch.chdir(tmp_path)
     assert called(monkeypatch, "new", "study") == 0
     assert "20 clusters" in capsys.readouterr().out
-    recipe = cli._load(Path("study.toml"), [])
+    recipe = load_recipe(Path("study.toml"))
     assert recipe.model.base == "practice" and recipe.tasks.collection == "practice"
     assert called(monkeypatch, "new", "study") == 2
     assert "the recipe is there already" in capsys.readouterr().err
@@ -124,7 +130,7 @@ def test_new_writes_a_study_that_can_be_read_and_never_overwrites(tmp_path, tiny
     (tmp_path / "mine" / "collection.toml").write_text("unseen_templates = 1\n")
     arguments = ("new", "study", "--data", "mine", "--model", str(tiny_model_folder), "--out", "mine.toml")
     assert called(monkeypatch, *arguments) == 0
-    recipe = cli._load(Path("mine.toml"), [])
+    recipe = load_recipe(Path("mine.toml"))
     assert recipe.tasks.collection == Path("mine") and recipe.model.base == str(tiny_model_folder)
     assert recipe.study.held_out and "contrast" not in recipe.study.arms and recipe.run.dir == Path("runs/mine")
     assert called(monkeypatch, "check", "mine.toml") == 2

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from typing import NamedTuple
 
 import ftfy
 from ftfy import badness
 
 from luthier.records import Example, Message, Preference
-from luthier.similarity import INVISIBLE, LINE_END, is_plain
+from luthier.similarity import INVISIBLE, LINE_END, is_plain, is_shown
 
 MOJIBAKE = "mojibake"
 LINE_ENDS = "line ends"
@@ -25,6 +26,7 @@ OUTER_BLANKS = "outer blanks"
 ANSWER_ADDED = "answer added from targets"
 LOST_CHARACTER = "\ufffd"
 """Stands where an earlier tool could not decode a character; what was there cannot be told."""
+NO_REPAIRS: frozenset[str] = frozenset()
 
 
 class Cleaned(NamedTuple):
@@ -36,6 +38,8 @@ class Cleaned(NamedTuple):
 
 def clean(record: Example | Preference) -> Cleaned:
     """The record with every text repaired; the same object when there was nothing to do."""
+    if _needs_nothing(record):
+        return Cleaned(record, NO_REPAIRS)
     repairs: set[str] = set()
     if isinstance(record, Example):
         return Cleaned(_example(record, repairs), frozenset(repairs))
@@ -44,7 +48,7 @@ def clean(record: Example | Preference) -> Cleaned:
 
 def clean_text(text: str, repairs: set[str]) -> str:
     """The text repaired; what was done is added to `repairs`."""
-    for name, repair in _PLAIN_STEPS if is_plain(text) else _STEPS:
+    for name, repair in _steps_for(text):
         repaired = repair(text)
         if repaired != text:
             repairs.add(name)
@@ -64,32 +68,49 @@ def texts_of(record: Example | Preference) -> tuple[str, ...]:
     return (*(message.content for message in record.prompt), record.chosen, record.rejected)
 
 
+def remade(example: Example, messages: Sequence[Message], targets: Sequence[str], choices: Sequence[str]) -> Example:
+    """The example with other texts, and so with another id."""
+    rest = {name: getattr(example, name) for name in _REST}
+    return Example.of(messages, targets=targets, choices=choices, **rest)
+
+
+def remade_preference(preference: Preference, prompt: Sequence[Message], chosen: str, rejected: str) -> Preference:
+    """The preference with other texts, and so with another id."""
+    rest = {name: getattr(preference, name) for name in _PREFERENCE_REST}
+    return Preference.of(prompt, chosen=chosen, rejected=rejected, **rest)
+
+
+def _needs_nothing(record: Example | Preference) -> bool:
+    """Whether a glance shows that there is nothing to do, as in nearly all rows."""
+    if isinstance(record, Example):
+        if record.targets and record.messages[-1].role not in ("assistant", "system"):
+            return False
+        texts = (*(message.content for message in record.messages), *record.targets, *record.choices)
+    else:
+        texts = texts_of(record)
+    if not all(text == text.strip() for text in texts):
+        return False
+    whole = "\n".join(texts)
+    return is_plain(whole) or (
+        is_shown(whole) and not _MAYBE_MOJIBAKE.search(whole) and unicodedata.is_normalized("NFC", whole)
+    )
+
+
 def _example(example: Example, repairs: set[str]) -> Example:
     messages = _messages(example.messages, repairs)
     targets = tuple(dict.fromkeys(clean_text(target, repairs) for target in example.targets))
     choices = tuple(clean_text(choice, repairs) for choice in example.choices)
-    if targets and messages[-1].role == "user":
+    if targets and messages[-1].role in ("user", "tool"):
         # One form for all: a row that came with targets only can be trained on like any other.
         messages = (*messages, Message(role="assistant", content=targets[0]))
         repairs.add(ANSWER_ADDED)
-    if not repairs:
-        return example
-    return Example.of(
-        messages, targets=targets, choices=choices, grading=example.grading, task=example.task,
-        cluster=example.cluster, template=example.template, language=example.language, links=example.links,
-        source=example.source, licence=example.licence,
-    )  # fmt: skip
+    return remade(example, messages, targets, choices) if repairs else example
 
 
 def _preference(preference: Preference, repairs: set[str]) -> Preference:
     prompt = _messages(preference.prompt, repairs)
     chosen, rejected = clean_text(preference.chosen, repairs), clean_text(preference.rejected, repairs)
-    if not repairs:
-        return preference
-    return Preference.of(
-        prompt, chosen=chosen, rejected=rejected, origin=preference.origin, task=preference.task,
-        cluster=preference.cluster, source=preference.source, licence=preference.licence, links=preference.links,
-    )  # fmt: skip
+    return remade_preference(preference, prompt, chosen, rejected) if repairs else preference
 
 
 def _messages(messages: tuple[Message, ...], repairs: set[str]) -> tuple[Message, ...]:
@@ -97,6 +118,13 @@ def _messages(messages: tuple[Message, ...], repairs: set[str]) -> tuple[Message
     if not repairs:
         return messages
     return tuple(replace(message, content=text) for message, text in zip(messages, texts, strict=True))
+
+
+def _steps_for(text: str) -> Sequence[Repair]:
+    """The repairs that may change a text, by fast tests of what is in it."""
+    if is_plain(text):
+        return _PLAIN_STEPS
+    return _SHOWN_STEPS if is_shown(text) and not _MAYBE_MOJIBAKE.search(text) else _STEPS
 
 
 def _encoding(text: str) -> str:
@@ -120,8 +148,10 @@ def _unicode_form(text: str) -> str:
 
 # Mojibake of UTF-8 has a lead byte's character and another that is not ASCII, or "\u00c2" before what was a no-break
 # space. This test is much cheaper than ftfy's and passes over nearly all texts of European and East Asian languages.
-_MAYBE_MOJIBAKE = re.compile("[\x80-\u25ff][\x80-\uffff]|[\u00c2\u00c3] |[\x80-\x9f]")
-_STEPS = (
+# All of it begins with one class of characters, which the search jumps to.
+_MAYBE_MOJIBAKE = re.compile("[\x80-\u25ff](?:[\x80-\uffff]|(?<=[\u00c2\u00c3]) |(?<=[\x80-\x9f]))")
+Repair = tuple[str, Callable[[str], str]]
+_STEPS: tuple[Repair, ...] = (
     (MOJIBAKE, _encoding),
     (LINE_ENDS, lambda text: LINE_END.sub("\n", text)),
     (NO_BREAK_SPACES, lambda text: text.replace("\u00a0", " ")),
@@ -130,3 +160,7 @@ _STEPS = (
     (OUTER_BLANKS, _outer_blanks),
 )
 _PLAIN_STEPS = _STEPS[-1:]
+_SHOWN_STEPS = tuple(step for step in _STEPS if step[0] in (UNICODE_FORM, OUTER_BLANKS))
+_REST = [spec.name for spec in fields(Example) if spec.name not in ("id", "messages", "targets", "choices")]
+_PREFERENCE_REST = [spec.name for spec in fields(Preference) if spec.name not in ("id", "prompt", "chosen", "rejected")]
+"""What is no text."""

@@ -3,26 +3,83 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
 from luthier.config import Config, known_as
+
+StepName = Literal["clean", "language", "personal", "review", "exact", "near", "leaks", "conflicts"]
+STEP_NAMES: tuple[StepName, ...] = get_args(StepName)
+"""Every step, in the order that is the default."""
+ROW_STEPS: tuple[StepName, ...] = ("clean", "language", "personal", "review")
+"""Steps that look at one row at a time and may change it; the others compare rows and change none."""
+NEEDS: dict[StepName, str] = {"language": "languages.keep", "leaks": "leaks.against", "review": "decisions"}
+"""Keys that only this step reads, and that somebody sets because they want it."""
 
 
 class DataConfig(Config):
     """Which files to learn from, and which to keep apart."""
 
     files: tuple[Path, ...] = Field(min_length=1, json_schema_extra=known_as("train_files", "train_file", "dataset"))
-    """Files of any recognised shape: JSONL, JSON, CSV, TSV, Parquet or a Markdown table, also with .gz."""
+    """Files, folders or names of datasets on the hub, of any recognised shape: JSON Lines, JSON, CSV, TSV, Parquet,
+    Arrow, tables in Markdown or HTML; text also packed as .gz or .zst."""
     held_out: tuple[Path, ...] = Field((), json_schema_extra=known_as("test_files", "test_file", "eval_files"))
     """Files that only evaluation reads. Without them a share of `files` is held out, so that no prompt is in both."""
     allow_overlap: bool = False
     """Accept prompts that stand in `files` and in `held_out`; without this they are an error."""
 
 
+class LanguagesConfig(Config):
+    """What is done with the language that a row is written in."""
+
+    keep: tuple[str, ...] = ()
+    """Codes of the languages to keep, as ["en", "de"]; rows in another are dropped. Empty keeps all, and rows whose
+    language cannot be told stay."""
+
+
+KindName = Literal["secret", "login", "email", "iban", "card", "national_id", "ip", "phone"]
+KIND_NAMES: tuple[KindName, ...] = get_args(KindName)
+PHONE_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "BR", "IN", "AU")
+
+
+class PersonalConfig(Config):
+    """What is done with personal data in texts."""
+
+    kinds: tuple[KindName, ...] = KIND_NAMES
+    """What is looked for."""
+    regions: tuple[str, ...] = PHONE_REGIONS
+    """Countries whose telephone numbers are known in their national form, as ISO 3166 codes."""
+    action: Literal["replace", "drop", "flag"] = "replace"
+    """Put a typed placeholder such as [EMAIL_1] in its place, drop the row, or keep the row as it is and flag it."""
+
+
+class NearConfig(Config):
+    """What is done with rows that say nearly the same."""
+
+    jaccard: float = Field(0.7, gt=0, le=1, json_schema_extra=known_as("threshold"))
+    """Share of shingles that prompts, and answers, must have in common."""
+    action: Literal["merge", "flag"] = "merge"
+    """Keep one row of each group, or keep all and flag them."""
+    keep: Literal["first", "longest"] = "first"
+    """The row of a group that stays: the first whose answer is not cut off, or the one with the longest answer."""
+
+
+class LeaksConfig(Config):
+    """What is done with rows that hold a question of an evaluation."""
+
+    against: tuple[Path, ...] = Field((), json_schema_extra=known_as("decontaminate", "benchmarks"))
+    """Files of evaluation questions that no row may hold."""
+    action: Literal["drop", "flag"] = "drop"
+    """Drop such rows, or keep them and flag them."""
+
+
 class CurateConfig(Config):
     """How raw rows become examples."""
 
+    steps: tuple[StepName, ...] = STEP_NAMES
+    """What is done, in this order; leave a step out to skip it. `review` acts where `decisions` is set, `leaks` where
+    there are evaluation files."""
     strict: bool = False
     """End with an error when a row had to be quarantined. The outputs are written all the same."""
     dev_share: float = Field(0.05, ge=0, lt=1)
@@ -35,9 +92,50 @@ class CurateConfig(Config):
     """Licence of the rows that state none."""
     columns: dict[str, str] = Field(default_factory=dict, json_schema_extra=known_as("column_mapping", "rename"))
     """Names of your columns and what they are here: columns = {Frage = "prompt", Antwort = "completion"}."""
+    languages: LanguagesConfig = LanguagesConfig()
+    personal: PersonalConfig = PersonalConfig()
+    near: NearConfig = NearConfig()
+    leaks: LeaksConfig = LeaksConfig()
+    decisions: Path | None = None
+    """What a person decided on flagged rows, a line each: {"id", "decision", "record", "reason"}, where the decision is
+    "keep", "drop" or "mend"."""
+    engine: Literal["local", "ray"] = "local"
+    """Where rows are worked on: processes of this machine, or a Ray cluster whose machines all see the files."""
+    workers: int = Field(0, ge=0, json_schema_extra=known_as("num_proc", "num_workers"))
+    """Processes that work at once; 0 is one a core, 1 is this process. The outputs do not depend on it."""
+    memory_mb: int | None = Field(None, ge=256)
+    """In MiB. Pieces, and what is sorted at once, are kept to a part of this; without it, to what is fastest."""
 
     @model_validator(mode="after")
     def _leaves_rows_to_train(self) -> CurateConfig:
         if self.dev_share + self.held_out_share >= 1:
             raise ValueError("dev_share and held_out_share must leave something to train on")
         return self
+
+    @model_validator(mode="after")
+    def _order_can_work(self) -> CurateConfig:
+        reason = wrong_order(self.steps)
+        if reason is not None:
+            raise ValueError(reason)
+        wanted = {"language": self.languages.keep, "leaks": self.leaks.against, "review": self.decisions}
+        for step, key in NEEDS.items():
+            if wanted[step] and step not in self.steps:
+                raise ValueError(f'{key} is set, but steps leaves "{step}" out')
+        return self
+
+
+def wrong_order(steps: tuple[StepName, ...]) -> str | None:
+    """Why the steps cannot work in this order, or None."""
+    if len(set(steps)) < len(steps):
+        return "a step stands twice in steps"
+    sets = [steps.index(step) for step in steps if step not in ROW_STEPS]
+    for step in steps:
+        if step in ROW_STEPS and sets and steps.index(step) > min(sets):
+            return f'"{step}" changes rows, so it must stand before "{steps[min(sets)]}", which compares them'
+    place = {step: index for index, step in enumerate(steps)}
+    for later in ("clean", "language", "personal"):
+        if place.get(later, -1) > place.get("review", len(steps)):
+            return f'"review" finds rows by their id, which "{later}" changes, so it must stand after it'
+    if place.get("near", -1) > place.get("conflicts", len(steps)):
+        return '"conflicts" reports what "near" finds too, so it must stand after it'
+    return None

@@ -6,13 +6,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from luthier.curate.faults import BadRow, shown
-from luthier.curate.names import ANSWER_NAMES, INPUT_NAMES, NO_INPUT, PROMPT_NAMES
+from luthier.curate.names import ANSWER_NAMES, INPUT_NAMES, LABEL_NAMES, PROMPT_NAMES
 from luthier.curate.raw import RawRow, Row
-from luthier.curate.turns import is_blank, is_transcript, message_of, messages_of, text_of, transcript_messages
+from luthier.curate.turns import (
+    is_blank,
+    is_no_input,
+    is_transcript,
+    message_of,
+    messages_of,
+    text_of,
+    transcript_messages,
+)
 from luthier.records import Message
 
-LICENCE_NAMES = ("licence", "license")
 SHOWN_KEYS = 8
+_ONE_ANSWER = tuple(name for name in ANSWER_NAMES if name != "targets")
 
 
 def prompt_of(row: Row) -> tuple[Message, ...]:
@@ -26,16 +34,19 @@ def prompt_of(row: Row) -> tuple[Message, ...]:
                      fix='add the request, or name its column: curate.columns = {YOURS = "prompt"}')  # fmt: skip
     value = row[name]
     if _is_turns(value):
-        return messages_of(value, name, last="user")
+        return with_system(messages_of(value, name, last="user"), system_of(row))
     if is_transcript(value):
         spoken = "\n\n" + value.strip().removesuffix("Assistant:").rstrip()
-        return transcript_messages(spoken, name, last="user")
+        return with_system(transcript_messages(spoken, name, last="user"), system_of(row))
     if isinstance(value, list) and name == "definition":
         value = "\n".join(text_of(line, name, is_answer=False) for line in value)
     request = text_of(value, name, is_answer=False)
     if about is not None and not _is_no_input(row[about]):
         request = f"{request}\n\n{text_of(row[about], about, is_answer=False)}"
-    return (*system_of(row), *_history(row), Message(role="user", content=request))
+    asked = Message(role="user", content=request)
+    if "system" not in row and "history" not in row:
+        return (asked,)
+    return (*system_of(row), *_history(row), asked)
 
 
 def system_of(row: Row) -> tuple[Message, ...]:
@@ -46,9 +57,16 @@ def system_of(row: Row) -> tuple[Message, ...]:
     return (Message(role="system", content=text_of(system, "system", is_answer=False)),)
 
 
+def with_system(messages: tuple[Message, ...], first: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages after the system message that `first` begins with, unless they have one."""
+    if first and first[0].role == "system" and messages[0].role != "system":
+        return (first[0], *messages)
+    return messages
+
+
 def answers_of(row: Row) -> tuple[str, ...]:
     """The accepted answers of a row, the one to train on first."""
-    name = only(row, tuple(name for name in ANSWER_NAMES if name != "targets"))
+    name = only(row, _ONE_ANSWER)
     targets = texts_of(row.get("targets"), "targets", is_answer=True)
     if name is None and not targets:
         raise BadRow("missing answer", field="", found=f"the fields {keys(row)}",
@@ -80,7 +98,9 @@ def rest_of(row: Row, names: Sequence[str]) -> dict[str, Any]:
     """What else a row says that a record has a field for, where it is of the field's type."""
     values: dict[str, Any] = {}
     for name in names:
-        value = next((row[n] for n in (LICENCE_NAMES if name == "licence" else (name,)) if n in row), None)
+        if name not in row:
+            continue
+        value = row[name]
         if name == "grading":
             if isinstance(value, Mapping):
                 values[name] = dict(value)
@@ -88,7 +108,7 @@ def rest_of(row: Row, names: Sequence[str]) -> dict[str, Any]:
             if isinstance(value, list) and all(isinstance(item, str) for item in value):
                 values[name] = tuple(value)
         elif isinstance(value, str) and not is_blank(value):
-            values[name] = value
+            values["licence" if name == "license" else name] = value
     return values
 
 
@@ -97,6 +117,9 @@ def only(row: Row, names: Sequence[str]) -> str | None:
 
     Where all are empty it is the first that is there, and None where none is.
     """
+    there = [name for name in row if name in names]
+    if len(there) < 2:
+        return there[0] if there else None
     there = [name for name in names if name in row]
     filled = [name for name in there if not _is_nothing(row[name])]
     if any(row[name] != row[filled[0]] for name in filled[1:]):
@@ -113,18 +136,19 @@ def keys(row: Row) -> str:
     return (", ".join(names[:SHOWN_KEYS]) or "none at all") + more
 
 
-def check_not_disliked(row: Row) -> None:
-    """BadRow for a row that is marked as a bad answer (KTO's label): it must not be learnt."""
-    for name in ("label", "kto_tag"):
-        if row.get(name) is False:
-            raise BadRow("marked as bad", field=name, found="false", expected="an answer to learn from",
-                         fix="leave the row out, or pair it with a better answer as chosen and rejected")  # fmt: skip
+def is_disliked(row: Row) -> bool:
+    """Whether a row is marked as a bad answer (KTO's label): it must not be learnt."""
+    for name in LABEL_NAMES:
+        label = row.get(name)
+        if label is False or (isinstance(label, str) and label.strip().casefold() == "false"):
+            return True
+    return False
 
 
 def check_surrogates(row: RawRow) -> None:
     """BadRow when a text of the row holds half of a surrogate pair, which no file can keep as UTF-8."""
     assert row.data is not None
-    if row.raw and b"\\ud" not in row.raw.lower():
+    if row.is_whole or (row.raw and b"\\ud" not in row.raw and b"\\uD" not in row.raw):
         return
     for field, text in _texts(row.data, ""):
         try:
@@ -165,8 +189,11 @@ def _history(row: Row) -> tuple[Message, ...]:
 
 
 def _is_turns(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], Mapping) and bool(
-        {"role", "from"} & value[0].keys()
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and isinstance(value[0], Mapping)
+        and bool({"role", "from"} & value[0].keys())
     )
 
 
@@ -183,4 +210,4 @@ def _is_nothing(value: Any) -> bool:
 
 
 def _is_no_input(value: Any) -> bool:
-    return _is_nothing(value) or (isinstance(value, str) and value.strip().casefold() in NO_INPUT)
+    return is_no_input(value) if isinstance(value, str) else _is_nothing(value)

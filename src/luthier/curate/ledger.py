@@ -7,64 +7,83 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from luthier.curate.duplicates import Placed
+import numpy as np
+
 from luthier.curate.faults import Fault
+from luthier.curate.gathered import Gathered
 from luthier.curate.raw import RawRow
-from luthier.errors import Problem
+from luthier.curate.shards import DROPPED, FATES, KEPT, Shard
 
-DUPLICATE = "duplicate"
+NOT_STATED = "not stated"
+"""Counted where a record says nothing of its licence or its language."""
 
 
-@dataclass(frozen=True, slots=True)
-class Books:
-    """Where each row went, written down as it goes there."""
+class Ends(NamedTuple):
+    """Where the rows of the files ended: each in one place, whatever it was made into."""
 
-    files: dict[str, Counter[str]] = field(default_factory=dict)
-    """Rows read, by file and shape."""
-    quarantined: list[tuple[RawRow, Fault]] = field(default_factory=list)
-    merged: list[tuple[Placed, Placed]] = field(default_factory=list)
-    """(the duplicate, the row that stays)."""
-    dropped: list[tuple[Placed, str]] = field(default_factory=list)
-    """(the row, the rule)."""
-    repaired: Counter[str] = field(default_factory=Counter)
-    lost_characters: Counter[str] = field(default_factory=Counter)
-    """Rows with U+FFFD, by file."""
-    empty_files: list[Problem] = field(default_factory=list)
+    read: int
+    kept: int
+    merged: Counter[str]
+    dropped: Counter[str]
+    quarantined: Counter[str]
+    made: int
+    """Records beyond one a row: a tree of replies gives several."""
+    records: Counter[str]
+    """Where the records ended, by FATES."""
 
-    @property
-    def num_read(self) -> int:
-        """All rows read."""
-        return sum(shapes.total() for shapes in self.files.values())
 
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """Everything that the user may want to mend."""
-        return (*self.empty_files, *(fault.problem for _, fault in self.quarantined))
+def account(table: Gathered) -> Ends:
+    """Where every row ended. Raises AssertionError when the books do not balance.
 
-    def ledger(self, *, parts: Mapping[str, int], preferences: int) -> dict[str, Any]:
-        """The counts, in input rows. Raises AssertionError when they do not balance."""
-        kept = sum(parts.values()) + preferences
-        counts = {
-            "read": self.num_read,
-            "kept": kept,
-            "merged": {DUPLICATE: len(self.merged)} if self.merged else {},
-            "dropped": _sorted(Counter(rule for _, rule in self.dropped)),
-            "quarantined": _sorted(Counter(fault.reason for _, fault in self.quarantined)),
-            "made": 0,
-            "files": {file: _sorted(shapes) for file, shapes in self.files.items()},
-            "splits": dict(parts),
-            "preferences": preferences,
-            "repaired": _sorted(self.repaired),
-            "lost_characters": dict(self.lost_characters),
-        }
-        accounted = kept + len(self.merged) + len(self.dropped) + len(self.quarantined)
-        if accounted != self.num_read:  # not `assert`, which python -O takes away
-            raise AssertionError(f"the ledger does not balance: read {self.num_read} rows, accounted for {accounted}")
-        return counts
+    A row of which some record is kept is kept; else it is merged if one is merged; else it is dropped. The rule is that
+    of its first record with this end.
+    """
+    ends = Ends(
+        read=sum(shard.notes.num_inputs for shard in table.shards), kept=0, merged=Counter(), dropped=Counter(),
+        quarantined=table.counted("quarantined"), made=0, records=Counter(),
+    )  # fmt: skip
+    kept = made = 0
+    for start, shard in zip(table.starts.tolist(), table.shards, strict=False):
+        kept += _count(table, start, shard, ends)
+        rows = set(shard.rows["input"].tolist())
+        num_records = len(shard.rows)
+        for number, entry in shard.lines("dropped"):
+            num_records += 1
+            ends.records[FATES[DROPPED]] += 1
+            if number not in rows:
+                ends.dropped[entry["rule"]] += 1
+            rows.add(number)
+        made += num_records - len(rows)
+    ends = ends._replace(kept=kept, made=made)
+    accounted = kept + ends.merged.total() + ends.dropped.total() + ends.quarantined.total()
+    shapes = table.counted("shape").total()
+    if not accounted == ends.read == shapes:  # not `assert`, which python -O takes away
+        raise AssertionError(
+            f"the ledger does not balance: read {ends.read} rows, recognised {shapes}, accounted for {accounted}"
+        )
+    if ends.records.total() != ends.read - ends.quarantined.total() + made:
+        raise AssertionError(f"the ledger does not balance: {ends.records.total()} records of {ends.read} rows")
+    return ends
+
+
+def _count(table: Gathered, start: int, shard: Shard, ends: Ends) -> int:
+    """Add the ends of one shard's records and of the rows that they were made of; returns how many rows are kept."""
+    here = slice(start, start + len(shard.rows))
+    fate, rule, inputs = table.fate[here], table.rule[here], shard.rows["input"]
+    ends.records.update({FATES[number]: int(count) for number, count in enumerate(np.bincount(fate)) if count})
+    order = np.lexsort((np.arange(len(fate)), fate, inputs))  # of each row its best fate first: KEPT < MERGED < DROPPED
+    is_first = np.ones(len(order), bool)
+    is_first[1:] = inputs[order[1:]] != inputs[order[:-1]]
+    best = order[is_first]
+    for number, count in enumerate(np.bincount(rule[best][fate[best] != KEPT], minlength=len(table.rules)).tolist()):
+        if count:
+            some = best[(fate[best] != KEPT) & (rule[best] == number)]
+            ends_here = ends.dropped if fate[some[0]] == DROPPED else ends.merged
+            ends_here[table.rules[number]] += count
+    return int((fate[best] == KEPT).sum())
 
 
 def write_quarantine(path: Path, quarantined: Iterable[tuple[RawRow, Fault]]) -> None:
@@ -87,21 +106,23 @@ def quarantine_entry(row: RawRow, fault: Fault) -> dict[str, Any]:
 
 def write_lines(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
     """One JSON object a line, whole or not at all."""
-    _write(path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries))
+    write_whole(path, (json.dumps(entry, ensure_ascii=False).encode() + b"\n" for entry in entries))
 
 
 def write_object(path: Path, value: Mapping[str, Any]) -> None:
     """One JSON object, laid out for people."""
-    _write(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    write_whole(path, [json.dumps(value, ensure_ascii=False, indent=2).encode() + b"\n"])
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
+    """A file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text, encoding="utf-8", newline="\n")
+    with temporary.open("wb") as file:
+        file.writelines(pieces)
     os.replace(temporary, path)
 
 
-def _sorted(counts: Counter[str]) -> dict[str, int]:
+def by_count(counts: Mapping[str, int]) -> dict[str, int]:
     """The largest first; equals by name, so that the file is the same each time."""
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

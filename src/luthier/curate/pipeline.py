@@ -1,41 +1,61 @@
-"""Curation: read, recognise, clean, merge duplicates, split, write; and an account of every row.
+"""Curation: read, recognise, clean, compare, split, write; and an account of every row.
 
     OUT/train.jsonl dev.jsonl held_out.jsonl   examples; examples.jsonl holds the three together
     OUT/preferences.jsonl                      pairs of answers
     OUT/quarantine.jsonl                       rows that cannot be used, what is wrong with them, and how to mend it
     OUT/merged.jsonl dropped.jsonl             duplicates and what they are duplicates of; rows that a rule left out
+    OUT/flagged.jsonl                          rows that a person should look at, and why
+    OUT/conflicts.jsonl leaks.jsonl            prompts with several answers; rows that hold evaluation questions
     OUT/ledger.json card.html                  the account, for programs and for people
+    OUT/timings.json                           how long each step took
 
-The same files and options give the same bytes.
+Files are cut into pieces, workers make a shard of each (see mapping.py), the steps that compare rows look at the
+shards' arrays (comparing.py), and one last pass copies the records to where they go (outputs.py). The same files and
+options give the same bytes, whoever does the work; timings.json alone differs. What was killed goes on where it was.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import pickle
+import shutil
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from luthier.curate.card import NOT_STATED, write_card
-from luthier.curate.cleaning import clean, has_lost_characters
-from luthier.curate.config import CurateConfig
-from luthier.curate.duplicates import Placed, conflicts, merge_duplicates
-from luthier.curate.ledger import Books, write_lines, write_object, write_quarantine
-from luthier.curate.reading import check_files, no_rows
-from luthier.curate.rows import converted_rows, no_usable_row, strict_error
-from luthier.curate.split import PARTS, Item, Part, assign, certificate, groups
+import numpy as np
+
+from luthier.curate import engines
+from luthier.curate.card import write_card
+from luthier.curate.chunks import chunks, piece_bytes
+from luthier.curate.comparing import SET_STEPS, Comparison
+from luthier.curate.config import ROW_STEPS, CurateConfig
+from luthier.curate.decisions import read_decisions
+from luthier.curate.gathered import Gathered
+from luthier.curate.ledger import NOT_STATED, account, by_count, write_object
+from luthier.curate.mapping import Job
+from luthier.curate.outputs import GOES_TO, NAMES, PREFERENCES, write_outputs
+from luthier.curate.parting import certificate, check_overlap, parted, ties_by_kind, ties_of
+from luthier.curate.progress import Progress
+from luthier.curate.questions import Questions, read_questions
+from luthier.curate.reading import check_files, data_files, no_rows
+from luthier.curate.rows import no_usable_row
+from luthier.curate.shards import Shard
+from luthier.curate.split import PARTS
 from luthier.errors import DataError, Problem
-from luthier.records import Example, Preference, write_records
+from luthier.runs import library_versions, source_digest
 
 Say = Callable[[str], None]
-
-ON_HELD_OUT_PROMPT = "preference on a held-out prompt"
-IN_HELD_OUT_FILE = "preference in a held-out file"
-PROGRESS_ROWS = 100_000
-"""After so many rows of a file it is said how far reading is."""
-NAMES = (*PARTS, "examples", "preferences", "quarantine", "merged", "dropped")
-"""The JSONL files of a curated folder."""
+WORK = "work"
+"""The folder of the shards, within the output folder; gone when all is written."""
+KEPT_PROBLEMS = 1000
+"""So many problems are held for whoever called; quarantine.jsonl has all."""
+MAPPED_SHARE = 8
+"""With a limit of memory, a piece is at most this part of it: a worker holds its rows, their texts and what it made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,25 +63,28 @@ class Curated:
     """A curated folder."""
 
     paths: Mapping[str, Path]
-    """train, dev, held_out, examples, preferences, quarantine, merged, dropped, ledger, card."""
+    """The JSONL files by name (train, dev, held_out, examples, preferences ...), ledger, card and timings."""
     ledger: Mapping[str, Any]
     counts: Mapping[str, int]
     """Rows of train, dev, held_out and preferences."""
     problems: tuple[Problem, ...]
-    """Of quarantined rows and of files without rows."""
+    """Of quarantined rows (the first thousand) and of files without rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sets:
-    """Every kept row, in the place that it goes to."""
+@dataclass(slots=True)
+class Timings:
+    """How long the parts of a curation took in this process: by the clock, and of the processor."""
 
-    parts: Mapping[Part, Sequence[Placed]]
-    preferences: Sequence[Placed]
+    wall: dict[str, float] = field(default_factory=dict)
+    processor: dict[str, float] = field(default_factory=dict)
+    last: tuple[float, float] = field(default_factory=lambda: (time.perf_counter(), time.process_time()))
 
-    @property
-    def examples(self) -> list[Placed]:
-        """The rows of the three parts."""
-        return [row for part in PARTS for row in self.parts[part]]
+    def mark(self, name: str) -> None:
+        """All since the last mark was spent on `name`."""
+        now = time.perf_counter(), time.process_time()
+        self.wall[name] = self.wall.get(name, 0.0) + now[0] - self.last[0]
+        self.processor[name] = self.processor.get(name, 0.0) + now[1] - self.last[1]
+        self.last = now
 
 
 def curate(
@@ -76,144 +99,156 @@ def curate(
     """Make trusted examples of raw files and write them to the folder `out`.
 
     DataError when a file cannot be used, when a prompt of `files` is in `held_out_files` too, when no row is kept, and
-    under `config.strict` when a row was quarantined; the last two only after the outputs were written.
+    under `config.strict` when a row was quarantined; the last two only after the outputs were written. With more than
+    one worker a script that calls this needs `if __name__ == "__main__":`, as the workers import it.
     """
-    check_files(files)
-    check_files(held_out_files)
-    books = Books()
-    learnt = _gather(files, config, books, say)
-    kept_apart = _gather(held_out_files, config, books, say)
-    if not allow_overlap:
-        _check_overlap(learnt, kept_apart)
-    if held_out_files:
-        sets = _with_held_out(learnt, kept_apart, config, books)
-    else:
-        sets = _split(learnt, config, books)
-    ledger = _ledger(sets, books)
-    paths = _write(out, sets, books, ledger)
+    timings = Timings()
+    check_files([*files, *held_out_files])
+    files, held_out_files = data_files(files, say=say), data_files(held_out_files, say=say)
+    questions = read_questions(config.leaks.against, columns=config.columns) if config.leaks.against else None
+    job = _job(out / WORK, config, questions, num_learnt=len(files))
+    timings.mark("questions")
+    table = _mapped([*files, *held_out_files], job, config, say)
+    timings.mark("map")
+    if held_out_files and not allow_overlap:
+        check_overlap(table)
+    work = Comparison(config, allow_overlap, questions.counts if questions else {}, say)
+    steps = _compared(table, work, timings)
+    ties = ties_of(table)
+    goes_to, found = parted(table, ties, config, has_held_out=bool(held_out_files))
+    proof = certificate(table, ties, goes_to, has_sketches="near" in config.steps) | {"ties": ties_by_kind(found)}
+    timings.mark("split")
+    flags = write_outputs(out, table, goes_to, work)
+    ledger = _ledger(table, goes_to, work, job) | {"flagged": by_count(flags), "certificate": proof, "steps": steps}
+    paths = {name: out / f"{name}.jsonl" for name in NAMES} | {
+        "ledger": out / "ledger.json", "card": out / "card.html", "timings": out / "timings.json"
+    }  # fmt: skip
+    write_card(paths["card"], ledger, table, goes_to, work)
+    write_object(paths["ledger"], ledger)
+    timings.mark("write")
+    write_object(paths["timings"], _timed(timings, table, config))
+    problems = _problems(table)
+    shutil.rmtree(out / WORK)
     _say_result(say, ledger, paths)
     if not ledger["kept"]:
-        raise no_usable_row(books.problems)
-    if config.strict and books.problems:
-        raise strict_error(books.problems)
-    counts = {**ledger["splits"], "preferences": ledger["preferences"]}
-    return Curated(paths=paths, ledger=ledger, counts=counts, problems=books.problems)
+        raise no_usable_row(problems)
+    if config.strict and problems:
+        count = len(_empty_files(table)) + sum(ledger["quarantined"].values())
+        raise DataError(f"{count:,} problem{'s' if count != 1 else ''} in the data, and `strict` is set", problems)
+    counts = {**ledger["splits"], PREFERENCES: ledger[PREFERENCES]}
+    return Curated(paths=paths, ledger=ledger, counts=counts, problems=tuple(problems))
 
 
-def _gather(files: Sequence[Path], config: CurateConfig, books: Books, say: Say) -> list[Placed]:
-    """The usable rows of the files, cleaned, without duplicates."""
-    rows: list[Placed] = []
-    for path in files:
-        shapes = books.files.setdefault(str(path), Counter())
-        before = shapes.total()
-        for row, converted in converted_rows(path, columns=config.columns, licence=config.licence):
-            shapes[converted.shape] += 1
-            if (shapes.total() - before) % PROGRESS_ROWS == 0:
-                say(f"curate | {path} | {shapes.total() - before:,} rows so far")
-            if converted.record is None:
-                assert converted.fault is not None
-                books.quarantined.append((row, converted.fault))
-                continue
-            record, repairs = clean(converted.record)
-            books.repaired.update(repairs)
-            books.lost_characters.update([str(path)] if has_lost_characters(record) else [])
-            rows.append(Placed.of(row.where, record))
-        found = ", ".join(f"{shape} {count:,}" for shape, count in shapes.most_common())
-        say(f"curate | {path} | {shapes.total() - before:,} rows | {found or 'nothing'}")
-        if shapes.total() == before:
-            problem = no_rows(path)
-            books.empty_files.append(problem)
-            say(f"curate | warning: {problem}")
-    kept, merged = merge_duplicates(rows)
-    books.merged.extend(merged)
-    return kept
+def _job(work: Path, config: CurateConfig, questions: Questions | None, *, num_learnt: int) -> Job:
+    """What workers need, and the key that their shards are made under."""
+    work.mkdir(parents=True, exist_ok=True)
+    decisions = read_decisions(config.decisions) if config.decisions else {}
+    read = {"steps", "licence", "columns", "languages", "personal"}
+    options = config.model_dump(mode="json", include=read)
+    hashed = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
+    hashed.update(repr([decisions[name] for name in sorted(decisions)]).encode())
+    hashed.update(source_digest("luthier.curate.mapping").encode() + repr(library_versions()).encode())
+    path = None
+    if questions is not None:
+        path = work / "questions.pickle"
+        data = pickle.dumps(questions.index)
+        path.write_bytes(data)
+        hashed.update(data)
+    return Job(config, work, num_learnt, f"{hashed.hexdigest()} {num_learnt}", path, decisions)
 
 
-def _check_overlap(learnt: Sequence[Placed], kept_apart: Sequence[Placed]) -> None:
-    """DataError when a prompt stands among the rows to learn from and among those kept apart."""
-    places = {key: row.where for row in reversed(learnt) for key in (row.prompt_key, *row.earlier_keys)}
-    problems = [
-        Problem(where=row.where, found=f"the prompt of {places[row.prompt_key]}",
-                expected="a prompt that training never sees",
-                fix="remove one of the two rows, or set data.allow_overlap = true")
-        for row in kept_apart if row.prompt_key in places
-    ]  # fmt: skip
-    if problems:
-        count = f"{len(problems):,} held-out prompt{'s are' if len(problems) != 1 else ' is'}"
-        raise DataError(f"{count} among the rows to learn from", problems)
+def _mapped(files: Sequence[Path], job: Job, config: CurateConfig, say: Say) -> Gathered:
+    """Every piece of every file as a shard, and all of them as one table."""
+    most = config.memory_mb and config.memory_mb * 2**20 // MAPPED_SHARE
+    pieces = chunks(files, columns=config.columns, size=piece_bytes(files, most=most))
+    progress = Progress(say, [path.stat().st_size for path in files])
+    names = []
+    for done in engines.run(pieces, job, engine=config.engine, workers=config.workers):
+        names.append(done.name)
+        progress.add(done.file, done.bytes_before_end, done.num_inputs, is_reused=done.is_reused)
+    table = Gathered(files, job.num_learnt, [Shard(job.work / name) for name in sorted(names)])
+    for number, path in enumerate(files):
+        shapes = table.counted("shape", file=number)
+        shown = ", ".join(f"{shape} {count:,}" for shape, count in by_count(shapes).items())
+        say(f"curate | {path} | {shapes.total():,} rows | {shown or 'nothing'}")
+        if not shapes:
+            say(f"curate | warning: {no_rows(path)}")
+    return table
 
 
-def _split(rows: Sequence[Placed], config: CurateConfig, books: Books) -> Sets:
-    """The rows in three parts. A preference in a group that is held out is dropped: training on it would leak."""
-    names = groups([_item(row) for row in rows])
-    with_examples = [name for name, row in zip(names, rows, strict=True) if isinstance(row.record, Example)]
-    part_of = assign(
-        with_examples, dev_share=config.dev_share, held_out_share=config.held_out_share, seed=config.seed
+def _compared(table: Gathered, work: Comparison, timings: Timings) -> dict[str, dict[str, int]]:
+    """Do the steps that compare rows; returns for every step how many records went in and came out."""
+    rows_in, rows_out = table.counted("rows_in"), table.counted("rows_out")
+    steps: dict[str, dict[str, int]] = {}
+    for name in work.config.steps:
+        if name in ROW_STEPS:
+            steps[name] = {"rows_in": rows_in[name], "rows_out": rows_out[name]}
+            continue
+        before = int(table.is_kept.sum())
+        SET_STEPS[name](table, work)
+        steps[name] = {"rows_in": before, "rows_out": int(table.is_kept.sum())}
+        timings.mark(name)
+    return steps
+
+
+def _ledger(table: Gathered, goes_to: np.ndarray, work: Comparison, job: Job) -> dict[str, Any]:
+    """The counts, in input rows where nothing else is said. AssertionError when they do not balance."""
+    ends = account(table)
+    parts = np.bincount(goes_to, minlength=len(GOES_TO))[: len(GOES_TO)].tolist()
+    files = range(len(table.files))
+    lost = {str(table.files[file]): table.counted("lost", file=file).total() for file in files}
+    licences = table.named("licence", goes_to < len(GOES_TO))
+    languages = Counter(
+        {name or "und": count for name, count in table.named("language", goes_to < len(GOES_TO)).items()}
     )
-    parts: dict[Part, list[Placed]] = {part: [] for part in PARTS}
-    preferences: list[Placed] = []
-    for name, row in zip(names, rows, strict=True):
-        if isinstance(row.record, Example):
-            parts[part_of[name]].append(row)
-        elif part_of.get(name) == "held_out":
-            books.dropped.append((row, ON_HELD_OUT_PROMPT))
-        else:
-            preferences.append(row)
-    return Sets(parts, preferences)
+    review = table.counted("review")
+    return {
+        "read": ends.read, "kept": ends.kept, "merged": by_count(ends.merged), "dropped": by_count(ends.dropped),
+        "quarantined": by_count(ends.quarantined), "made": ends.made, "records": dict(ends.records),
+        "files": {str(table.files[file]): by_count(table.counted("shape", file=file)) for file in files},
+        "splits": dict(zip(PARTS, parts, strict=False)), PREFERENCES: parts[GOES_TO.index(PREFERENCES)],
+        "repaired": by_count(table.counted("repaired")),
+        "lost_characters": {file: count for file, count in lost.items() if count},
+        "languages": by_count(languages) if "language" in work.config.steps else {},
+        "personal": {"rows": table.counted("personal_rows").total(), "found": by_count(table.counted("personal"))},
+        "near": work.facts.get("near", {}),
+        "conflicts": work.facts.get("conflicts", {"prompts": 0, "answers": 0}),
+        "leaks": work.facts.get("leaks", {}),
+        "review": {**by_count(review), "without a row": len(job.decisions.keys() - table.counted("reviewed").keys())}
+        if job.decisions else {},
+        "licences": dict(sorted((name or NOT_STATED, count) for name, count in licences.items())),
+    }  # fmt: skip
 
 
-def _with_held_out(
-    learnt: Sequence[Placed], kept_apart: Sequence[Placed], config: CurateConfig, books: Books
-) -> Sets:
-    """The rows in three parts, of which held_out was given as files."""
-    sets = _split(learnt, config.model_copy(update={"held_out_share": 0.0}), books)
-    held_out = [row for row in kept_apart if isinstance(row.record, Example)]
-    books.dropped.extend((row, IN_HELD_OUT_FILE) for row in kept_apart if isinstance(row.record, Preference))
-    return Sets({**sets.parts, "held_out": held_out}, sets.preferences)
+def _timed(timings: Timings, table: Gathered, config: CurateConfig) -> dict[str, Any]:
+    """What timings.json says."""
+    workers: dict[str, float] = {}
+    for shard in table.shards:
+        for name, seconds in shard.notes.seconds.items():
+            workers[name] = workers.get(name, 0.0) + seconds
+    rows, seconds = sum(shard.notes.num_inputs for shard in table.shards), sum(timings.wall.values())
+    return {
+        "seconds": round(seconds, 3), "rows_per_s": round(rows / max(seconds, 1e-9)), "engine": config.engine,
+        "workers": config.workers or engines.num_cores(),
+        "wall_s": {name: round(value, 3) for name, value in timings.wall.items()},
+        "processor_s": {name: round(value, 3) for name, value in timings.processor.items()},
+        "processor_s_of_workers": {name: round(value, 3) for name, value in workers.items()},
+    }  # fmt: skip
 
 
-def _item(row: Placed) -> Item:
-    return Item(row.prompt_key, row.record.links, row.earlier_keys)
+def _empty_files(table: Gathered) -> list[Path]:
+    return [path for number, path in enumerate(table.files) if not table.counted("shape", file=number)]
 
 
-def _ledger(sets: Sets, books: Books) -> dict[str, Any]:
-    ledger = books.ledger(
-        parts={part: len(sets.parts[part]) for part in PARTS}, preferences=len(sets.preferences)
-    )
-    # Counted anew from the records that are written, not from the keys that made the split.
-    fresh = {
-        name: [_item(Placed.of(row.where, row.record)) for row in rows]
-        for name, rows in (*sets.parts.items(), ("preferences", sets.preferences))
-    }
-    disputed = conflicts(sets.examples)
-    licences = Counter(row.record.licence or NOT_STATED for row in (*sets.examples, *sets.preferences))
-    return ledger | {
-        "conflicts": {"prompts": len(disputed), "answers": sum(len(rows) for rows in disputed)},
-        "certificate": certificate(fresh),
-        "licences": dict(sorted(licences.items())),
-    }
-
-
-def _write(out: Path, sets: Sets, books: Books, ledger: Mapping[str, Any]) -> dict[str, Path]:
-    paths = {name: out / f"{name}.jsonl" for name in NAMES} | {
-        "ledger": out / "ledger.json",
-        "card": out / "card.html",
-    }
-    for part in PARTS:
-        write_records(paths[part], (row.record for row in sets.parts[part]))
-    write_records(paths["examples"], (row.record for row in sets.examples))
-    write_records(paths["preferences"], (row.record for row in sets.preferences))
-    write_quarantine(paths["quarantine"], books.quarantined)
-    write_lines(paths["merged"], (
-        {"where": row.where, "id": row.record.id, "into": stays.record.id, "into_where": stays.where}
-        for row, stays in books.merged
-    ))  # fmt: skip
-    write_lines(paths["dropped"], (
-        {"where": row.where, "id": row.record.id, "rule": rule} for row, rule in books.dropped
-    ))  # fmt: skip
-    write_object(paths["ledger"], ledger)
-    write_card(paths["card"], ledger, sets.parts, sets.preferences, books)
-    return paths
+def _problems(table: Gathered) -> list[Problem]:
+    """Of files without rows, and of the first rows in quarantine."""
+    problems = [no_rows(path) for path in _empty_files(table)]
+    for shard in table.shards:
+        for _, entry in shard.lines("quarantine"):
+            if len(problems) >= KEPT_PROBLEMS:
+                return problems
+            problems.append(Problem(**{name: entry[name] for name in ("where", "found", "expected", "fix")}))
+    return problems
 
 
 def _say_result(say: Say, ledger: Mapping[str, Any], paths: Mapping[str, Path]) -> None:
@@ -222,9 +257,20 @@ def _say_result(say: Say, ledger: Mapping[str, Any], paths: Mapping[str, Path]) 
     line = " | ".join(f"{name} {count:,}" for name, count in counts.items())
     place = f" (see {paths['quarantine']})" if quarantined else ""
     say(f"curate | {line} | quarantined {quarantined:,}{place}")
-    splits = {**ledger["splits"], "preferences": ledger["preferences"]}
+    splits = {**ledger["splits"], PREFERENCES: ledger[PREFERENCES]}
     prompts = sum(ledger["certificate"]["prompts"].values())
     say("curate | " + " | ".join(f"{name} {count:,}" for name, count in splits.items())
         + f" | held-out prompts that training sees {prompts:,}")  # fmt: skip
+    for file, found in ledger["leaks"].items():
+        if found["found"]:
+            say(f"curate | {found['found']:,} of {found['questions']:,} questions of {file} stood in {found['rows']:,} "
+                f"rows (see {paths['leaks']})")  # fmt: skip
+    personal = ledger["personal"]
+    if personal["rows"]:
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in personal["found"].items())
+        say(f"curate | personal data in {personal['rows']:,} rows: {kinds}")
     if ledger["conflicts"]["prompts"]:
-        say(f"curate | {ledger['conflicts']['prompts']:,} prompts have more than one answer (see {paths['card']})")
+        say(f"curate | {ledger['conflicts']['prompts']:,} prompts have more than one answer (see {paths['conflicts']})")
+    flagged = sum(ledger["flagged"].values())
+    if flagged:
+        say(f"curate | {flagged:,} flags that deserve a look (see {paths['flagged']})")

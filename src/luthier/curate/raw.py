@@ -6,27 +6,27 @@ editor shows.
 
 from __future__ import annotations
 
-import gzip
-import re
-import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from luthier.curate.faults import BadRow, Fault
+from luthier.curate.unpacking import bytes_within, chunks_of, likely_encoding
 
 Row = Mapping[str, Any]
 """One row as its file has it: column names and values."""
 
-CHUNK_BYTES = 1 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-UNDECODED = re.compile("[\udc80-\udcff]")
-"""Bytes that are not UTF-8, after decoding with errors="surrogateescape"."""
+LONGEST_ROW = 64 * 2**20
+"""A row of more bytes is a fault: it is a missing line break, or no text to learn from. No more of a row is ever held
+in memory."""
+KEPT_OF_LONG = 64 * 2**10
+"""So many bytes of such a row go to quarantine."""
+NEAR_BYTES = 12
+"""A finding in text that is not UTF-8 quotes so many bytes to each side."""
 
 
-@dataclass(frozen=True, slots=True)
-class RawRow:
+class RawRow(NamedTuple):
     """One row of a file."""
 
     file: str
@@ -38,6 +38,8 @@ class RawRow:
     """None where the row could not be read; then `fault` says why."""
     fault: Fault | None = None
     num_lines: int = 1
+    is_whole: bool = False
+    """Whether its texts are known to hold no half of a surrogate pair."""
 
     @property
     def where(self) -> str:
@@ -52,13 +54,17 @@ class RawLine(NamedTuple):
     offset: int
     """Bytes before it in the (unpacked) file."""
     data: bytes
+    num_bytes: int = 0
+    """Of a line longer than LONGEST_ROW its length, and `data` is its beginning; else 0."""
 
     def text(self) -> str:
-        """The line as text; BadRow names the byte of the file that is not UTF-8."""
+        """The line as text; BadRow when it is too long, or names the byte of the file that is not UTF-8."""
+        if self.num_bytes:
+            raise too_long(self.num_bytes)
         try:
             return self.data.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise not_utf8(self.data[error.start], self.offset + error.start) from None
+            raise not_utf8(self.data, error.start, self.offset) from None
 
 
 class CutOff(Exception):
@@ -72,35 +78,53 @@ class CutOff(Exception):
 
 def lines_of(path: Path) -> Iterator[RawLine]:
     """The lines of a file, unpacked, without a byte order mark. Raises CutOff after the last line of a cut archive."""
-    number, offset, rest = 1, 0, b""
-    for chunk in chunks_of(path):
+    return _lines(chunks_of(path), number=1, offset=0)
+
+
+def lines_within(path: Path, *, start: int, end: int, first_line: int) -> Iterator[RawLine]:
+    """The lines in a range of bytes of an uncompressed file in UTF-8; the range begins with line `first_line`."""
+    return _lines(bytes_within(path, start=start, end=end), number=first_line, offset=start)
+
+
+def _lines(chunks: Iterator[bytes | None], *, number: int, offset: int) -> Iterator[RawLine]:
+    held: list[bytes] = []  # pieces of a line that goes on in the next chunk
+    size = 0
+    is_first = offset == 0
+    for chunk in chunks:
         if chunk is None:
-            raise CutOff(RawLine(number, offset, rest))
-        *complete, rest = (rest + chunk).split(b"\n")
-        for line in complete:
-            yield RawLine(number, offset, _bare(line, number))
-            number, offset = number + 1, offset + len(line) + 1
-    if rest:
-        yield RawLine(number, offset, _bare(rest, number))
-
-
-def chunks_of(path: Path) -> Iterator[bytes | None]:
-    """The unpacked bytes, piece by piece; None at the end of an archive that is cut off or damaged."""
-    if not path.name.lower().endswith(".gz"):
-        with path.open("rb") as plain:
-            yield from iter(lambda: plain.read(CHUNK_BYTES), b"")
-        return
-    with gzip.open(path, "rb") as packed:
-        try:
-            yield from iter(lambda: packed.read1(CHUNK_BYTES), b"")
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            yield None
+            raise CutOff(_line(number, offset, held, size))
+        if is_first and chunk.startswith(BYTE_ORDER_MARK):
+            chunk, offset = chunk[len(BYTE_ORDER_MARK) :], len(BYTE_ORDER_MARK)
+        is_first = False
+        lines = chunk.split(b"\n")
+        if held:
+            held.append(lines.pop(0))
+            size += len(held[-1])
+            if size > LONGEST_ROW:
+                held = [b"".join(held)[:KEPT_OF_LONG]]
+            if not lines:
+                continue
+            yield _line(number, offset, held, size)
+            number, offset = number + 1, offset + size + 1
+        last = lines.pop()
+        for line in lines:
+            yield RawLine(number, offset, line.removesuffix(b"\r"))
+            number += 1
+            offset += len(line) + 1
+        held, size = [last] if last else [], len(last)
+    if held:
+        yield _line(number, offset, held, size)
 
 
 def text_of(path: Path) -> str:
-    """The whole text of a file, as far as it can be unpacked; bytes that are not UTF-8 are marked (see UNDECODED)."""
+    """The whole text of a file, as far as it can be unpacked; bytes that are not UTF-8 become lone surrogates."""
     data = b"".join(chunk for chunk in chunks_of(path) if chunk is not None)
     return data.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
+
+
+def bytes_of(text: str) -> bytes:
+    """The bytes of a text that `text_of` or the like has decoded."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def first_bytes(path: Path) -> bytes:
@@ -113,10 +137,22 @@ def first_bytes(path: Path) -> bytes:
     return text
 
 
-def not_utf8(byte: int, offset: int) -> BadRow:
-    """The fault of a byte at `offset` in the file that is not UTF-8."""
-    return BadRow("not UTF-8", field="", found=f"byte 0x{byte:02x} at byte {offset} of the file",
-                  expected="UTF-8 text", fix="save the file as UTF-8")  # fmt: skip
+def not_utf8(data: bytes, place: int, offset: int) -> BadRow:
+    """The fault of a row whose byte at `place` is not UTF-8; `offset` bytes of the file stand before the row."""
+    encoding = likely_encoding(data)
+    fix = "save the file as UTF-8"
+    if encoding is not None:
+        near = data[max(0, place - NEAR_BYTES) : place + NEAR_BYTES].decode(encoding, "replace")
+        fix += f"; as {encoding} it would say {near!r} here: iconv -f {encoding} -t UTF-8 OLD > NEW"
+    return BadRow("not UTF-8", field="", found=f"byte 0x{data[place]:02x} at byte {offset + place} of the file",
+                  expected="UTF-8 text", fix=fix)  # fmt: skip
+
+
+def too_long(num_bytes: int) -> BadRow:
+    """The fault of a row of so many bytes."""
+    return BadRow("too long", field="", found=f"a row of {num_bytes:,} bytes or more",
+                  expected=f"at most {LONGEST_ROW:,} bytes",
+                  fix="see whether line breaks are missing: write one row a line, and split long ones")  # fmt: skip
 
 
 def cut_off(file: str, line: int, raw: bytes) -> RawRow:
@@ -127,6 +163,5 @@ def cut_off(file: str, line: int, raw: bytes) -> RawRow:
     return RawRow(file, line, raw, fault=fault, num_lines=1 + raw.count(b"\n"))
 
 
-def _bare(line: bytes, number: int) -> bytes:
-    line = line.removesuffix(b"\r")
-    return line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+def _line(number: int, offset: int, pieces: list[bytes], size: int) -> RawLine:
+    return RawLine(number, offset, b"".join(pieces).removesuffix(b"\r"), size if size > LONGEST_ROW else 0)

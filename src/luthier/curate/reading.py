@@ -6,17 +6,28 @@ function from a path to raw rows and give its suffix a line in READERS.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
+from luthier.curate.columnar import read_arrow, read_parquet
 from luthier.curate.faults import BadRow
-from luthier.curate.json_rows import read_json, row_of
+from luthier.curate.html_tables import read_html
+from luthier.curate.hub import HUB, hub_files, hub_problem, is_hub_name
+from luthier.curate.json_rows import bare_name, holds_lines, read_json, read_json_lines
+from luthier.curate.json_texts import row_of
 from luthier.curate.raw import RawRow
-from luthier.curate.tables import read_csv, read_markdown, read_parquet, read_tsv
+from luthier.curate.tables import read_csv, read_markdown, read_tsv
+from luthier.curate.unpacking import PACKED, is_wide
 from luthier.errors import DataError, Problem
 
-QUARANTINE_KEYS = {"where", "reason", "raw"}
+SIDE_NAMES = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
+"""Files beside data that describe it."""
+SIDE_SUFFIX = ".version.json"
+PROSE = frozenset({"readme", "licence", "license", "changelog"})
+"""Files about data. A table in one of them is no data."""
+SHOWN_NAMES = 5
+QUARANTINE_KEYS = ("raw", "reason", "where")
 """A line of quarantine.jsonl has these; the row that it keeps in "raw" is read in its place."""
 
 Reader = Callable[[Path, Mapping[str, str]], Iterator[RawRow]]
@@ -24,10 +35,16 @@ Reader = Callable[[Path, Mapping[str, str]], Iterator[RawRow]]
 
 
 def _read_json(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
-    for row in read_json(path):
-        row = _unwrapped(row)
+    return _named(read_json(path), columns)
+
+
+def _named(rows: Iterator[RawRow], columns: Mapping[str, str]) -> Iterator[RawRow]:
+    """The rows with the user's names for their fields; the lines of a quarantine as the rows that they keep."""
+    for row in rows:
+        if row.data is not None and "raw" in row.data:
+            row = _unwrapped(row)
         if columns and row.data is not None:
-            row = replace(row, data={columns.get(name, name): value for name, value in row.data.items()})
+            row = row._replace(data={columns.get(name, name): value for name, value in row.data.items()})
         yield row
 
 
@@ -39,62 +56,162 @@ READERS: Mapping[str, Reader] = {
     ".tsv": read_tsv,
     ".md": read_markdown,
     ".markdown": read_markdown,
+    ".html": read_html,
+    ".htm": read_html,
     ".parquet": read_parquet,
+    ".arrow": read_arrow,
 }
+WHOLE = (".parquet", ".arrow")
+"""Formats that are never compressed as a whole."""
 
 
 def read_rows(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[RawRow]:
-    """The rows of one file, in order. Call `check_files` first: this expects a file that exists and has a reader."""
+    """The rows of one file, in order. Take files from `data_files`: this expects one that exists and has a reader."""
     return READERS[_suffix(path)](path, columns or {})
 
 
+def can_be_cut(path: Path) -> bool:
+    """Whether ranges of a file's bytes can be read by themselves: it is of JSON lines, in UTF-8 and not compressed."""
+    if path.suffix.lower() in PACKED or READERS.get(_suffix(path)) is not _read_json or is_wide(path):
+        return False
+    return holds_lines(path)
+
+
+def read_part(path: Path, columns: Mapping[str, str], *, start: int, end: int, first_line: int) -> Iterator[RawRow]:
+    """The rows in a range of bytes of a file that `can_be_cut`.
+
+    The range begins with line `first_line` and ends between two lines, or where the file ends.
+    """
+    return _named(read_json_lines(path, start=start, end=end, first_line=first_line), columns)
+
+
+def is_readable(path: Path) -> bool:
+    """Whether the name of a file says that it holds rows."""
+    return _suffix(path) in READERS and not (_suffix(path) in WHOLE and path.suffix.lower() in PACKED)
+
+
+def _path_problem(path: Path) -> Problem | None:
+    """What is wrong with a path that should be a file of rows, seen from its name and its first bytes."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(4)
+    except OSError as error:
+        found = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
+        return Problem(where=str(path), found=found, expected="a file that can be read", fix="check the path")
+    if not is_readable(path):
+        return Problem(where=str(path), found=f"the suffix {''.join(path.suffixes[-2:])!r}",
+                       expected=f"one of {', '.join(READERS)}; text also with {' or '.join(PACKED)}",
+                       fix="rename the file to say what it holds, or convert it")  # fmt: skip
+    suffix = path.suffix.lower()
+    if suffix in PACKED and first and not first.startswith(PACKED[suffix]):
+        return Problem(where=str(path), found="a file that is not compressed", expected=f"a file packed as {suffix}",
+                       fix=f"remove {suffix} from its name")  # fmt: skip
+    return None
+
+
+def data_files(paths: Sequence[Path], *, say: Callable[[str], None] | None = None) -> list[Path]:
+    """The files that the paths name, those of a folder in the order of their names; `say` hears what was passed over.
+
+    DataError that names every path which cannot be used, and every file that is named twice.
+    """
+    check_files(paths)
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside, others = _inside(path)
+            files += inside
+            if say is not None:
+                say(f"data | {path} | {len(inside):,} file{'s' * (len(inside) != 1)}{_passed_over(path, others)}")
+        elif _is_hub_name(path):
+            files += hub_files(path)
+        else:
+            files.append(path)
+    _raise(_named_twice(files))
+    return files
+
+
 def check_files(paths: Sequence[Path]) -> None:
-    """DataError that names every path that is missing, a folder, not readable, of unknown format, or given twice."""
-    problems = [problem for path in paths if (problem := _path_problem(path)) is not None]
-    for path in sorted({path for path in paths if paths.count(path) > 1}):
-        problems.append(Problem(where=str(path), found=f"the file {paths.count(path)} times", expected="each file once",
-                                fix="name it once"))  # fmt: skip
-    if problems:
-        raise DataError("a data file cannot be used", problems)
+    """DataError that names every path that is missing, not readable, of unknown format, or given twice.
+
+    Needs no network: whether a dataset of the hub exists is seen when it is read.
+    """
+    problems = [problem for path in paths if (problem := _problem(path)) is not None]
+    _raise([*problems, *_named_twice(paths)])
 
 
 def no_rows(path: Path) -> Problem:
     """What is said of a file in which no row was found."""
     is_empty = not path.stat().st_size
-    is_table = _suffix(path) in (".md", ".markdown")
+    is_table = _suffix(path) in (".md", ".markdown", ".html", ".htm")
     expected = "a table: a header, a line |---|---|, and rows" if is_table and not is_empty else "at least one row"
     return Problem(where=str(path), found="an empty file" if is_empty else "no rows", expected=expected,
                    fix="leave the file out, or check that it was written to its end")  # fmt: skip
 
 
+def _raise(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise DataError("a data file cannot be used", problems)
+
+
+def _named_twice(paths: Sequence[Path]) -> list[Problem]:
+    return [
+        Problem(where=str(path), found=f"the file {count} times", expected="each file once", fix="name it once")
+        for path, count in sorted(Counter(paths).items()) if count > 1
+    ]  # fmt: skip
+
+
+def _problem(path: Path) -> Problem | None:
+    if _is_hub_name(path):
+        return hub_problem(path)
+    if not path.is_dir():
+        return _path_problem(path)
+    inside, _ = _inside(path)
+    if not inside:
+        return Problem(where=str(path), found="a folder without files of rows", expected=f"files: {', '.join(READERS)}",
+                       fix="name another folder, or the files themselves")  # fmt: skip
+    return next((problem for file in inside if (problem := _path_problem(file)) is not None), None)
+
+
+def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The files of rows in a folder and below it, and the other files; hidden ones are in neither."""
+    found = sorted(
+        path for path in folder.rglob("*")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )  # fmt: skip
+    holds_rows = [is_readable(path) and not _is_beside(path) for path in found]
+    return [path for path, holds in zip(found, holds_rows, strict=True) if holds], [
+        path for path, holds in zip(found, holds_rows, strict=True) if not holds
+    ]
+
+
+def _is_beside(path: Path) -> bool:
+    name = path.name.lower()
+    return name in SIDE_NAMES or name.endswith(SIDE_SUFFIX) or name.partition(".")[0] in PROSE
+
+
+def _passed_over(folder: Path, others: Sequence[Path]) -> str:
+    if not others:
+        return ""
+    names = ", ".join(str(path.relative_to(folder)) for path in others[:SHOWN_NAMES])
+    more = f" and {len(others) - SHOWN_NAMES:,} more" if len(others) > SHOWN_NAMES else ""
+    return f"; passed over {names}{more}"
+
+
+def _is_hub_name(path: Path) -> bool:
+    return is_hub_name(path) and (str(path).startswith(HUB) or not is_readable(path))
+
+
 def _suffix(path: Path) -> str:
-    return Path(path.name.lower().removesuffix(".gz")).suffix
-
-
-def _path_problem(path: Path) -> Problem | None:
-    if path.is_dir():
-        return Problem(where=str(path), found="a folder", expected="a file", fix="name the files in it")
-    try:
-        with path.open("rb") as file:
-            is_packed = file.read(2) == b"\x1f\x8b"
-    except OSError as error:
-        found = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
-        return Problem(where=str(path), found=found, expected="a file that can be read", fix="check the path")
-    if _suffix(path) not in READERS or path.name.lower().endswith(".parquet.gz"):
-        return Problem(where=str(path), found=f"the suffix {''.join(path.suffixes[-2:])!r}",
-                       expected=f"one of {', '.join(READERS)}; all but .parquet also with .gz",
-                       fix="rename the file to say what it holds, or convert it")  # fmt: skip
-    if path.name.lower().endswith(".gz") and not is_packed and path.stat().st_size:
-        return Problem(where=str(path), found="a file that is not compressed", expected="a gzip file",
-                       fix="remove .gz from its name")  # fmt: skip
-    return None
+    return Path(bare_name(path)).suffix
 
 
 def _unwrapped(row: RawRow) -> RawRow:
     """A line of quarantine.jsonl as the row that it keeps, so that mended rows can be fed back."""
-    if row.data is None or not row.data.keys() >= QUARANTINE_KEYS or not isinstance(row.data["raw"], str):
+    data = row.data
+    assert data is not None
+    if not all(key in data for key in QUARANTINE_KEYS) or not isinstance(data["raw"], str):
         return row
     try:
-        return replace(row, data=row_of(row.data["raw"]))
+        return row._replace(data=row_of(data["raw"]))
     except BadRow as bad:
-        return replace(row, data=None, fault=bad.fault(f"{row.where}: raw"))
+        return row._replace(data=None, fault=bad.fault(f"{row.where}: raw"))

@@ -1,94 +1,148 @@
-"""Train, dev and held_out, so that no prompt and no link is in two of them.
+"""Train, dev and held_out, so that no prompt, no near-duplicate and no link is in two of them.
 
-Rows with one prompt (that of an earlier turn counts, since it is trained on too) and rows with a link in common (a
-document, a conversation, a user) form a group that is never parted. Where a group goes is decided by a hash of the seed
-and of the group alone: adding rows moves no other row. A row moves only when new rows link its group to another.
+Rows with one prompt (that of an earlier turn counts, since it is trained on too), rows that ask or say nearly the same,
+and rows with a link in common (a document, a conversation, a user) form a group that is never parted. Where a group
+goes is decided by a hash of the seed and of the group alone: adding rows moves no other row. A row moves only when new
+rows link its group to another, or give it another name.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from luthier.curate.duplicates import first_of, hex_of
 
 Part = Literal["train", "dev", "held_out"]
-PARTS: tuple[Part, ...] = ("train", "dev", "held_out")
+PARTS: tuple[Part, ...] = get_args(Part)
 APART = (("train", "dev"), ("train", "held_out"), ("dev", "held_out"), ("preferences", "held_out"))
 """What the certificate compares. Preferences are trained on, so they are kept from held_out like train is."""
+NO_KEYS = np.zeros((0, 2), np.uint64)
 
 
-class Item(NamedTuple):
-    """What a split looks at in a row."""
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """What a split looks at in N rows."""
 
-    prompt_key: str
-    """Of what the row asks."""
-    links: tuple[str, ...] = ()
-    earlier_keys: tuple[str, ...] = ()
-    """Of what earlier turns of the row ask: training on it trains on these too."""
+    prompts: np.ndarray
+    """[N, 2] uint64, keys of what each row asks."""
+    earlier_rows: np.ndarray
+    """[E] rows with earlier turns, once a turn."""
+    earlier: np.ndarray
+    """[E, 2] uint64, keys of what these turns ask: training on a row trains on them too."""
+    link_rows: np.ndarray
+    """[L] rows with links, once a link."""
+    links: np.ndarray
+    """[L, 2] uint64, keys of the links."""
+    pairs: np.ndarray
+    """[P, 2] rows that ask or say nearly the same."""
 
-
-def groups(items: Sequence[Item]) -> list[str]:
-    """The group of each item, named by its first link, or by its prompt where it has none."""
-    parent: dict[str, str] = {}
-
-    def root(node: str) -> str:
-        parent.setdefault(node, node)
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    asked = {item.prompt_key for item in items}
-    for item in items:
-        # A name that sorts first is the root of its group: "link" before "prompt", then by content.
-        prompts = (item.prompt_key, *(key for key in item.earlier_keys if key in asked))
-        nodes = [*(f"prompt {key}" for key in prompts), *(f"link {link}" for link in item.links)]
-        roots = sorted(root(node) for node in nodes)
-        for other in roots[1:]:
-            parent[other] = roots[0]
-    return [root(f"prompt {item.prompt_key}") for item in items]
+    def of(self, rows: np.ndarray) -> Ties:
+        """The ties of some rows (sorted numbers) among themselves, numbered anew."""
+        number = np.full(len(self.prompts), -1, np.int64)
+        number[rows] = np.arange(len(rows))
+        earlier, links = number[self.earlier_rows], number[self.link_rows]
+        pairs = number[self.pairs] if len(self.pairs) else self.pairs
+        return Ties(
+            self.prompts[rows], earlier[earlier >= 0], self.earlier[earlier >= 0], links[links >= 0],
+            self.links[links >= 0], pairs[(pairs >= 0).all(axis=1)],
+        )  # fmt: skip
 
 
-def assign(names: Iterable[str], *, dev_share: float, held_out_share: float, seed: int) -> dict[str, Part]:
-    """The part of each group. With few groups a part that has a share gets one group even if none fell to it."""
-    draws = {name: _draw(name, seed) for name in sorted(set(names))}
-    parts: dict[str, Part] = {}
-    for name, draw in draws.items():
-        # From opposite ends, so that changing one share never moves a row of the other part.
-        parts[name] = "held_out" if draw < held_out_share else "dev" if draw >= 1 - dev_share else "train"
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Rows that must stay together."""
+
+    of_row: np.ndarray
+    """[N] the number of each row's group."""
+    names: list[str]
+    """The name of each group: its first link, or its first prompt where it has none, by their keys."""
+    edges: Mapping[str, int]
+    """How many ties of each kind there are."""
+
+
+def groups(ties: Ties) -> Groups:
+    """The groups of some rows."""
+    num = len(ties.prompts)
+    asked = first_of(np.concatenate([ties.prompts, ties.earlier]))
+    is_asked = asked[num:] < num  # else nobody asks only that, and a common opening ties nothing
+    linked = first_of(ties.links)
+    edges = {
+        "prompt": _tied(np.arange(num), asked[:num]),
+        "earlier turn": _tied(ties.earlier_rows[is_asked], asked[num:][is_asked]),
+        "link": _tied(ties.link_rows, ties.link_rows[linked]),
+        "near": _tied(ties.pairs[:, 0], ties.pairs[:, 1]),
+    }
+    of_row = connected(num, np.concatenate(list(edges.values())))
+    count = int(of_row.max()) + 1 if num else 0
+    first_prompt = _least(of_row, ties.prompts, count)
+    first_link = _least(of_row[ties.link_rows], ties.links, count)
+    names = [
+        f"link {hex_of(ties.links[link])}" if link >= 0 else f"prompt {hex_of(ties.prompts[prompt])}"
+        for link, prompt in zip(first_link.tolist(), first_prompt.tolist(), strict=True)
+    ]
+    return Groups(of_row, names, {kind: len(found) for kind, found in edges.items()})
+
+
+def assign(names: Sequence[str], *, dev_share: float, held_out_share: float, seed: int) -> np.ndarray:
+    """The part of each group, as a number in PARTS, [len(names)] uint8.
+
+    With few groups a part that has a share gets one group even if none fell to it.
+    """
+    draws = np.array([_draw(name, seed) for name in names])
+    # From opposite ends, so that changing one share never moves a row of the other part.
+    parts: np.ndarray = np.where(draws < held_out_share, 2, np.where(draws >= 1 - dev_share, 1, 0)).astype(np.uint8)
     wanted: list[Part] = ["train"]
     wanted += ["held_out"] if held_out_share else []
     wanted += ["dev"] if dev_share else []
     for rank, part in enumerate(wanted):
-        if part not in parts.values():
-            _fill(part, parts, draws, less_wanted=wanted[rank + 1 :])
+        if not (parts == PARTS.index(part)).any():
+            _fill(part, parts, draws, names, less_wanted=wanted[rank + 1 :])
     return parts
 
 
-def certificate(parts: Mapping[str, Sequence[Item]]) -> dict[str, dict[str, int]]:
-    """For two parts that must be apart: how many prompts of the second the first trains on, and links in both."""
-    asked = {name: {item.prompt_key for item in items} for name, items in parts.items()}
-    trained = {name: asked[name].union(*(item.earlier_keys for item in items)) for name, items in parts.items()}
-    links = {name: {link for item in items for link in item.links} for name, items in parts.items()}
-    return {
-        "prompts": {f"{a}/{b}": len(trained[a] & asked[b]) for a, b in APART},
-        "links": {f"{a}/{b}": len(links[a] & links[b]) for a, b in APART},
-    }
+def connected(num_nodes: int, edges: np.ndarray) -> np.ndarray:
+    """The connected component of each node, [num_nodes] int32, from edges [N, 2]."""
+    graph = coo_matrix((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), shape=(num_nodes, num_nodes))
+    labels: np.ndarray = connected_components(graph, directed=False)[1]
+    return labels
 
 
-def _fill(part: Part, parts: dict[str, Part], draws: Mapping[str, float], *, less_wanted: Sequence[Part]) -> None:
+def _tied(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Edges between different rows, [N, 2]."""
+    edges: np.ndarray = np.stack([left, right], axis=1)[left != right].astype(np.int64)
+    return edges
+
+
+def _least(groups_of: np.ndarray, keys: np.ndarray, count: int) -> np.ndarray:
+    """For each group the entry with the least key, -1 where it has none, [count]."""
+    order = np.lexsort((keys[:, 1], keys[:, 0], groups_of))
+    found = np.full(count, -1, np.int64)
+    found[groups_of[order[::-1]]] = order[::-1]  # the last that is written is the least
+    return found
+
+
+def _fill(
+    part: Part, parts: np.ndarray, draws: np.ndarray, names: Sequence[str], *, less_wanted: Sequence[Part]
+) -> None:
     """Move one group into an empty part: out of the part with most groups, unless that would leave it empty."""
-    counts = Counter(parts.values())
+    counts = dict(zip(PARTS, np.bincount(parts, minlength=len(PARTS)).tolist(), strict=True))
     donors = [donor for donor in PARTS if counts[donor] > 1] or [donor for donor in less_wanted if counts[donor]]
     if not donors:
         return
     donor = max(donors, key=lambda name: counts[name])
-    given = sorted((draw, name) for name, draw in draws.items() if parts[name] == donor)
-    parts[given[{"held_out": 0, "train": len(given) // 2, "dev": -1}[part]][1]] = part
+    given = sorted((draws[n], names[n], n) for n in np.flatnonzero(parts == PARTS.index(donor)).tolist())
+    chosen = given[{"held_out": 0, "train": len(given) // 2, "dev": -1}[part]][2]
+    parts[chosen] = PARTS.index(part)
 
 
 def _draw(name: str, seed: int) -> float:
     """A number in [0, 1) that depends on the seed and the group alone."""
-    digest = hashlib.blake2b(f"{seed} {name}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    digest = hashlib.blake2b(f"{seed} {name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64

@@ -1,4 +1,4 @@
-"""Tables to raw rows: CSV, TSV, Markdown and Parquet.
+"""Text tables to raw rows: CSV, TSV and Markdown.
 
 A text table of two columns is read as request and answer whatever its header says, and also without a header; with more
 columns the header has to name what they hold (or `curate.columns` does).
@@ -15,10 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow
-import pyarrow.parquet
-
 from luthier.curate.faults import BadRow
+from luthier.curate.json_texts import is_too_deep
 from luthier.curate.names import (
     ANSWER_NAMES,
     CONVERSATION_NAMES,
@@ -27,11 +25,8 @@ from luthier.curate.names import (
     PREFERENCE_NAMES,
     PROMPT_NAMES,
 )
-from luthier.curate.raw import CutOff, RawLine, RawRow, cut_off, lines_of
-from luthier.errors import DataError, Problem
+from luthier.curate.raw import LONGEST_ROW, CutOff, RawLine, RawRow, cut_off, lines_of
 
-LONGEST_CELL = 2**31 - 1
-PARQUET_BATCH_ROWS = 1024
 MOST_STRAY_QUOTES = 100
 """So often in one CSV file a quote that is never closed costs its own line only; after that, all that it swallows."""
 NAME_WORDS = 3
@@ -45,58 +40,47 @@ _ESCAPE = re.compile(r"(?<=[^\s\\])\\[nt]|(?<!\\)\\[nt](?![a-z])")
 
 
 @dataclass(frozen=True, slots=True)
-class _Cells:
+class Cells:
     """One row of a text table, before its columns have names."""
 
     lines: tuple[RawLine, ...]
+    """The lines of the file that hold the row."""
     cells: tuple[str, ...] = ()
     bad: BadRow | None = None
+    """What is wrong with the row."""
     is_header: bool | None = None
     """None where only the words can tell."""
+    begins: bool = False
+    """Whether a table begins here, after another in the same file."""
 
     @property
     def raw(self) -> bytes:
+        """The row as it stands in the file."""
         return b"\n".join(line.data for line in self.lines)
 
 
 def read_csv(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
     """The rows of a CSV file; comma, semicolon or tab parts the cells, whichever its first line holds most of."""
-    return _named(str(path), _csv_cells(path), columns)
+    return named(str(path), _csv_cells(path), columns)
 
 
 def read_tsv(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
     """The rows of a TSV file: one a line; a line break or a tab within a cell is written \\n or \\t."""
-    return _named(str(path), _tsv_cells(path), columns)
+    return named(str(path), _tsv_cells(path), columns)
 
 
 def read_markdown(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
     """The rows of every table of a Markdown file; `\\|` is a bar and `<br>` a line break."""
-    return _named(str(path), _markdown_cells(path), columns)
+    return named(str(path), _markdown_cells(path), columns)
 
 
-def read_parquet(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
-    """The rows of a Parquet file, batch by batch; DataError when it is none."""
-    try:
-        number = 0
-        with pyarrow.parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=PARQUET_BATCH_ROWS):
-                for row in batch.to_pylist():
-                    number += 1
-                    data = {columns.get(name, name): value for name, value in row.items()}
-                    yield RawRow(str(path), number, b"", data=data)
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        found = str(error).split("\n", 1)[0]
-        raise DataError("a data file cannot be read", [
-            Problem(where=str(path), found=found, expected="a Parquet file", fix="write or download the file again"),
-        ]) from error  # fmt: skip
-
-
-def _named(file: str, rows: Iterator[_Cells], columns: Mapping[str, str]) -> Iterator[RawRow]:
+def named(file: str, rows: Iterator[Cells], columns: Mapping[str, str]) -> Iterator[RawRow]:
     """The rows with their columns named by the header, or by position."""
     names: Sequence[str] = ()
     try:
         for row in rows:
             bad = row.bad
+            names = () if row.begins else names
             if bad is None and (row.is_header or not names):
                 names, is_header = _header(row.cells, columns)
                 if is_header or row.is_header:
@@ -138,9 +122,10 @@ def _meaning(cell: str, columns: Mapping[str, str]) -> str | None:
 def _value(name: str, cell: str) -> Any:
     if name in NESTED_NAMES and cell.lstrip()[:1] in ("[", "{"):
         try:
-            return json.loads(cell)
+            value = json.loads(cell)
         except (ValueError, RecursionError):
             return cell
+        return cell if is_too_deep([value]) else value
     return cell
 
 
@@ -171,8 +156,8 @@ class _Feed:
         self._returned.extendleft(reversed(lines))
 
 
-def _csv_cells(path: Path) -> Iterator[_Cells]:
-    csv.field_size_limit(LONGEST_CELL)
+def _csv_cells(path: Path) -> Iterator[Cells]:
+    csv.field_size_limit(LONGEST_ROW)
     feed = _Feed(lines_of(path))
     first = next(feed, "")
     feed.take_back(feed.taken)
@@ -189,10 +174,10 @@ def _csv_cells(path: Path) -> Iterator[_Cells]:
                 stray_quotes += 1
                 feed.take_back(feed.taken[1:])
                 del feed.taken[1:]
-            yield _Cells(tuple(feed.taken), bad=_bad_quotes(error))
+            yield Cells(tuple(feed.taken), bad=_bad_quotes(error))
         else:
             if cells:
-                yield _utf8(_Cells(tuple(feed.taken), tuple(cells)))
+                yield checked(Cells(tuple(feed.taken), tuple(cells)))
 
 
 def _bad_quotes(error: csv.Error) -> BadRow:
@@ -200,11 +185,11 @@ def _bad_quotes(error: csv.Error) -> BadRow:
                   fix='write a quote within a quoted cell twice, ""')  # fmt: skip
 
 
-def _tsv_cells(path: Path) -> Iterator[_Cells]:
+def _tsv_cells(path: Path) -> Iterator[Cells]:
     for line in lines_of(path):
         if line.data.strip():
             text = line.data.decode("utf-8", "surrogateescape")
-            yield _utf8(_Cells((line,), tuple(_tsv_cell(cell) for cell in text.split("\t"))))
+            yield checked(Cells((line,), tuple(_tsv_cell(cell) for cell in text.split("\t"))))
 
 
 def _tsv_cell(cell: str) -> str:
@@ -216,15 +201,15 @@ def _tsv_cell(cell: str) -> str:
     return _ESCAPE.sub(lambda found: "\n" if found[0].endswith("n") else "\t", cell)
 
 
-def _markdown_cells(path: Path) -> Iterator[_Cells]:
-    above: _Cells | None = None
+def _markdown_cells(path: Path) -> Iterator[Cells]:
+    above: Cells | None = None
     is_inside = False
     for line in lines_of(path):
         text = line.data.decode("utf-8", "surrogateescape")
         if "|" not in text:
             above, is_inside = None, False
             continue
-        row = _utf8(_Cells((line,), _markdown_cells_of(text)))
+        row = checked(Cells((line,), _markdown_cells_of(text)))
         if not is_inside and above is not None and _RULE.fullmatch(text) and len(row.cells) == len(above.cells):
             is_inside = True
             yield replace(above, is_header=True)
@@ -241,7 +226,8 @@ def _markdown_cells_of(line: str) -> tuple[str, ...]:
     return tuple(_BREAK.sub("\n", cell.strip()).replace("\\|", "|") for cell in cells)
 
 
-def _utf8(row: _Cells) -> _Cells:
+def checked(row: Cells) -> Cells:
+    """The row; where its bytes are not UTF-8, with that as what is wrong with it."""
     try:
         for line in row.lines:
             line.text()

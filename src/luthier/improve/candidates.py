@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from luthier.improve.holdout import Holdout, NearPairs, Side, conversation_root
+from luthier.improve.holdout import Holdout, NearSearch, Side, conversation_root
 from luthier.records import Example, Feedback, Message, Preference, content_id
 from luthier.traces import Trace
 
@@ -51,6 +51,9 @@ class Collected:
     """Trace id -> what became of it."""
     feedback: Mapping[str, str]
     """Feedback id -> what became of it."""
+    num_conversations: int
+    num_repeating: int
+    """Conversations on the side of earlier ones that begin nearly the same, or on none because those are on both."""
 
     @property
     def skipped(self) -> Counter[str]:
@@ -58,7 +61,7 @@ class Collected:
         return Counter(reason for reason in self.traces.values() if reason != USED)
 
     def ledger(self) -> dict[str, dict[str, int]]:
-        """Counts of traces and of feedback events by what became of them; they sum to `read`."""
+        """Counts of traces and of feedback events by what became of them, which sum to `read`; and of what was made."""
         return {
             "traces": {"read": len(self.traces), **_counted(self.traces.values())},
             "feedback": {"read": len(self.feedback), **_counted(self.feedback.values())},
@@ -67,6 +70,7 @@ class Collected:
                 "preferences": len(self.preferences),
                 "holdout_items": len(self.holdout_items),
             },
+            "conversations": {"read": self.num_conversations, "nearly the same as an earlier one": self.num_repeating},
         }
 
 
@@ -90,13 +94,13 @@ def collect(
     *,
     holdout: Holdout,
     trained_on: Sequence[Sequence[Message]] = (),
-    near: NearPairs | None = None,
+    near: NearSearch | None = None,
     max_per_rater: int | None = None,
 ) -> Collected:
     """What these traces and this feedback teach.
 
     `trained_on`: conversations that earlier models learned from; none of them becomes a holdout item. `near`: finds
-    near-duplicates, which stay on one side.
+    near-duplicates, which stand on one side.
     """
     kept = sorted(traces, key=lambda trace: trace.created_at)
     by_id = {trace.id: trace for trace in kept}
@@ -112,7 +116,7 @@ def collect(
     accounts: dict[str, str] = {}
     drawn_on: list[str] = []
     for trace in kept:
-        side = sides.get(roots.get(trace.id, ""))
+        side = sides.by_root.get(roots.get(trace.id, ""))
         lesson = _lesson(trace, by_trace.get(trace.id, []), side, by_id, wins)
         accounts[trace.id] = lesson.reason
         events.update(lesson.events)
@@ -129,6 +133,8 @@ def collect(
         holdout_items=tuple({item.id: item for item in items}.values()),
         traces=accounts,
         feedback=events,
+        num_conversations=len({root for root in roots.values() if root}),
+        num_repeating=len(sides.repeating),
     )
 
 

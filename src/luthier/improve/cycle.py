@@ -19,7 +19,7 @@ from typing import Any, Literal
 from luthier.errors import DataError, LuthierError, Problem
 from luthier.improve.candidates import Collected, collect
 from luthier.improve.config import ImproveConfig
-from luthier.improve.holdout import Holdout, NearPairs, conversation_root
+from luthier.improve.holdout import Holdout, NearSearch, conversation_root
 from luthier.records import Example, Message, Preference, read_records, write_records
 from luthier.runs import sha256, write_json
 from luthier.traces import Store
@@ -54,7 +54,7 @@ class Steps:
 
     curate: Callable[[Collected, Path], Path]
     """Writes the data to train on into a folder (train.jsonl, dev.jsonl, preferences.jsonl) and returns it. It may add
-    the rows of earlier trainings, and must leave out what is near to the holdout items."""
+    the rows of earlier trainings; a conversation of the holdout among them stops the turn."""
     train: Callable[[Path, Version, Path], Trained]
     """Trains on a curated folder, from the current version, into a folder."""
     evaluate: Callable[[Path, Sequence[Example], Path], Path]
@@ -63,7 +63,9 @@ class Steps:
     """Compares the evaluations of the current version and of the candidate, at this alpha."""
     trained_on: Sequence[Sequence[Message]] = ()
     """Conversations of the rows that the current version learned from before the loop began."""
-    near: NearPairs | None = None
+    near: NearSearch | None = None
+    """Finds conversations that begin nearly the same, which stand on one side of the holdout; None: only those that
+    differ in nothing but case, punctuation and numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +165,15 @@ def _collected_lines(collected: Collected) -> list[str]:
         f"made | candidates {made['candidates']:,} | preferences {made['preferences']:,} | "
         f"holdout items {made['holdout_items']:,}"
     )
+    if collected.num_repeating:
+        lines.append(
+            f"near | {collected.num_repeating:,} of {collected.num_conversations:,} conversations begin nearly as an "
+            "earlier one does, and stand on its side of the holdout"
+        )
+    if 2 * collected.num_repeating > collected.num_conversations:
+        lines.append(
+            "near | most conversations begin alike | Fix: move the text that all requests share to the system message"
+        )
     return lines
 
 

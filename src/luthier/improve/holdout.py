@@ -2,7 +2,7 @@
 
 A conversation is on one side by the hash of its normalised root, the first user turn; so all its turns, its
 rewordings in case, punctuation or digits, and its later reappearances are on the same side. Near-duplicates join the
-side of the earliest conversation that they resemble, and the earliest does not change as the store grows.
+side of the earlier conversations that they resemble, and what is earlier does not change as the store grows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from luthier.errors import ConfigError, DataError, Problem
 from luthier.records import Example, Message, content_id
@@ -24,8 +24,17 @@ from luthier.records import Example, Message, content_id
 Side = Literal["train", "holdout", "neither"]
 """neither: near to conversations of both sides, so of no use to either."""
 
-NearPairs = Callable[[Sequence[str]], Iterable[tuple[int, int]]]
-"""Positions of texts that are near-duplicates of each other, as pairs."""
+NearSearch = Callable[[Sequence[str]], Callable[[str], Iterable[str]]]
+"""Of some texts, what finds those that another text is nearly the same as. It must not matter which of two is asked,
+nor which others there are: else a conversation might change its side as the store grows."""
+
+
+class Sides(NamedTuple):
+    """The sides of conversations, by their roots."""
+
+    by_root: dict[str, Side]
+    repeating: frozenset[str]
+    """Roots that stand where they do because of an earlier one that is nearly the same."""
 
 
 def conversation_root(messages: Sequence[Message]) -> str:
@@ -78,32 +87,28 @@ class Holdout:
         """The gates so far, with the alpha that each spent."""
         return tuple(self._read().get("gates", ()))
 
-    def sides(
-        self, roots: Sequence[str], *, trained_on: Sequence[str] = (), near: NearPairs | None = None
-    ) -> dict[str, Side]:
+    def sides(self, roots: Sequence[str], *, trained_on: Sequence[str] = (), near: NearSearch | None = None) -> Sides:
         """The side of every root. `roots` and `trained_on` are roots of conversations; `roots` oldest first.
 
-        What a gate has evaluated on stays in the holdout; what was trained on can no longer join it.
+        What a gate has evaluated on stays in the holdout, and what is near to it too although its trace may be gone.
+        What was trained on can no longer join. Without `near` only equal roots belong together.
         """
-        order = list(dict.fromkeys([*trained_on, *roots]))
-        trained, members = set(trained_on), self.members()
-        neighbours: dict[int, list[int]] = {}
-        for a, b in near(order) if near is not None else ():
-            neighbours.setdefault(max(a, b), []).append(min(a, b))
+        members = self.members()
+        decided: dict[str, Side] = {**dict.fromkeys(trained_on, "train"), **dict.fromkeys(members, "holdout")}
+        order = list(dict.fromkeys([*trained_on, *sorted(members.difference(roots)), *roots]))
+        earlier = _earlier_near(order, [root for root in order if root not in decided], near)
         sides: dict[str, Side] = {}
-        for position, root in enumerate(order):
-            met = {sides[order[k]] for k in neighbours.get(position, ()) if k < position} - {"neither"}
-            if root in members:
-                sides[root] = "holdout"
-            elif root in trained:
-                sides[root] = "train"
-            elif len(met) == 2:
-                sides[root] = "neither"
+        repeating = set()
+        for root in order:
+            met = {sides[other] for other in earlier.get(root, ())} - {"neither"}
+            if root in decided:
+                sides[root] = decided[root]
             elif met:
-                sides[root] = met.pop()
+                sides[root] = "neither" if len(met) == 2 else met.pop()
+                repeating.add(root)
             else:
                 sides[root] = "holdout" if _is_held_out(root, self.share, self.salt) else "train"
-        return sides
+        return Sides(sides, frozenset(repeating))
 
     def spend(self, items: Sequence[Example], *, baseline: str, candidate: str) -> float:
         """The alpha of the next gate, alpha / (k (k + 1)) for the k-th, entered in the books before it looks.
@@ -147,6 +152,21 @@ class Holdout:
         temporary = self.path.with_name(self.path.name + ".partial")
         temporary.write_text(json.dumps(books, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         os.replace(temporary, self.path)
+
+
+def _earlier_near(order: Sequence[str], open_roots: Sequence[str], near: NearSearch | None) -> dict[str, list[str]]:
+    """For each open root the earlier ones that it is near to. Only the open ones are indexed: the others may be all
+    rows of a large training."""
+    if near is None:
+        return {}
+    place = {root: number for number, root in enumerate(order)}
+    near_to = near(open_roots)
+    found: dict[str, list[str]] = {}
+    for root in order:
+        for other in near_to(root):
+            if place[root] < place[other]:
+                found.setdefault(other, []).append(root)
+    return found
 
 
 def _is_held_out(root: str, share: float, salt: str) -> bool:

@@ -28,12 +28,24 @@ CHAT_TEMPLATE = (
     "{% else %}{{ message['content'] + '<|end|>' }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
-"""The chat format of models that Luthier builds: a role token, the content, an end token; no BOS."""
+"""A chat format in tokens: a role token, the content, an end token; no BOS."""
+WORDS_TEMPLATE = (
+    "{% for message in messages %}{{ '[' + message['role'] + ']' }}"
+    "{% if message['role'] == 'assistant' %}"
+    "{% generation %}{{ ' ' + message['content'] + '<|end|>' }}{% endgeneration %}"
+    "{% else %}{{ ' ' + message['content'] + '\\n' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '[assistant]' }}{% endif %}"
+)
+"""A chat format in words, whose answers alone end with a token. The blank before an answer is the answer's: most words
+are one token with it and another without."""
+CHAT_TEMPLATES = {"tokens": CHAT_TEMPLATE, "words": WORDS_TEMPLATE}
+"""By `build.roles`. The role tokens are in the vocabulary either way."""
 
 
 def build_model(config: BuildConfig, documents: Iterable[str], folder: Path, *, seed: int) -> None:
     """Train a byte-level BPE tokenizer on `documents`, draw a network from `seed`, write both to `folder`."""
     tokenizer = train_tokenizer(documents, vocabulary=config.vocabulary, positions=config.positions)
+    tokenizer.chat_template = CHAT_TEMPLATES[config.roles]
     torch.manual_seed(seed)
     network = new_network(config, eos_token_id=tokenizer.convert_tokens_to_ids(EOS))
     network.save_pretrained(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -34,6 +35,10 @@ class BuildConfig(Config):
     """The output head is the embedding matrix; else it has weights of its own."""
     positions: int = Field(512, ge=16, json_schema_extra=known_as("max_position_embeddings"))
     """Longest context."""
+    roles: Literal["tokens", "words"] = "tokens"
+    """How the chat template says who speaks. "tokens": by tokens of their own, which tuning has to teach from nothing
+    and no user can write. "words": by "[user]" and "[assistant]", which a base reads as it reads any text; tuned
+    briefly, a small base then carries over far more of what it knows, but a user can write such words too."""
     start: str | None = Field(None, json_schema_extra=known_as("init_from", "base", "model_name_or_path"))
     """A model folder, run folder or hub name to go on from. Takes the place of every key above; neither its layers
     nor its tokenizer change unless a key below says so."""

@@ -23,7 +23,9 @@ from luthier.models import parity
 from luthier.models.adapters import save_model
 from luthier.models.folders import base_of
 from luthier.models.load import Model, quiet_peft
+from luthier.models.tool_turns import has_tools
 from luthier.records import Message
+from luthier.records.jsonl import from_json
 
 # Shape letters: T positions of a row, V vocabulary.
 
@@ -113,7 +115,9 @@ def probes_of(model: Model, *, min_positions: int = MIN_POSITIONS, seed: int = 0
     rows: list[list[int]] = []
     conversations: list[list[Message]] = []
     for row in _saved_rows(model.folder):
-        conversations.append([Message(**turn) for turn in row["messages"]])
+        messages = [from_json(Message, turn) for turn in row["messages"]]
+        if not has_tools(messages, row.get("tools", ())):
+            conversations.append(messages)
         rows.append(list(row["token_ids"])[:limit])
     num_prompt_positions = sum(map(len, rows))
     conversations = conversations or [[Message(role="user", content=text)] for text in PROSE]

@@ -12,7 +12,7 @@ from transformers import DynamicCache
 
 from luthier.models.load import Model
 from luthier.models.protocols import Protocol, chat_protocol
-from luthier.records import Completion, Example, Generate, Sampling, content_id
+from luthier.records import Completion, Example, Generate, Message, Sampling, content_id
 
 # Shape letters: B rows, T positions, V vocabulary.
 
@@ -130,6 +130,7 @@ def decode(model: Model, prompts: Sequence[Sequence[int]], drafts: Sequence[Draf
 
 def _decode(model: Model, prompts: Sequence[Sequence[int]], drafts: Sequence[Draft]) -> Iterator[None]:
     room = model.max_length - 1
+    lead = answer_lead(model)
     kept = [list(prompt[-room:]) for prompt in prompts]
     width = max(len(prompt) for prompt in kept)
     device = model.device
@@ -152,7 +153,8 @@ def _decode(model: Model, prompts: Sequence[Sequence[int]], drafts: Sequence[Dra
         ).logits[:, -1]  # fmt: skip
         tokens = _draw(logits.cpu(), [drafts[i] for i in live])
         for row, i in enumerate(live):
-            drafts[i].finish_reason = _finish(model, drafts[i], full=int(lengths[row]) + 1 >= model.max_length)
+            is_full = int(lengths[row]) + 1 >= model.max_length
+            drafts[i].finish_reason = _finish(model, drafts[i], full=is_full, lead=lead)
         yield
         staying = [row for row, i in enumerate(live) if drafts[i].finish_reason is None]
         if not staying:
@@ -167,6 +169,18 @@ def _decode(model: Model, prompts: Sequence[Sequence[int]], drafts: Sequence[Dra
         positions_BT = lengths.unsqueeze(1)
         lengths = lengths + 1
         mask_BT = torch.cat([mask_BT, mask_BT.new_ones(len(live), 1)], dim=1)
+
+
+def answer_lead(model: Model) -> str:
+    """White space that the chat template writes before each answer and the model writes itself; it is no content.
+
+    A blank there is part of an answer's first token, where a prompt that ended with the blank would cut it off.
+    """
+    question = [Message(role="user", content="?")]
+    prompt = model.renderer.text(question, add_generation_prompt=True)
+    whole = model.renderer.text([*question, Message(role="assistant", content="!")])
+    lead, _, _ = whole.removeprefix(prompt).partition("!")
+    return lead if whole.startswith(prompt) and lead.isspace() else ""
 
 
 def _draw(logits_BV: Tensor, drafts: Sequence[Draft]) -> Tensor:
@@ -187,12 +201,12 @@ def _draw(logits_BV: Tensor, drafts: Sequence[Draft]) -> Tensor:
     return tokens
 
 
-def _finish(model: Model, draft: Draft, *, full: bool) -> FinishReason | None:
+def _finish(model: Model, draft: Draft, *, full: bool, lead: str) -> FinishReason | None:
     """Set the draft's text and say whether it has ended, and why."""
     if draft.token_ids[-1] in model.renderer.stop_ids:
-        draft.text = model.renderer.decode(draft.token_ids[:-1])
+        draft.text = model.renderer.decode(draft.token_ids[:-1]).removeprefix(lead)
         return "stop"
-    text = model.renderer.decode(draft.token_ids)
+    text = model.renderer.decode(draft.token_ids).removeprefix(lead)
     ends = [
         place for stop in draft.sampling.stop if stop and text.strip() and (place := text.find(stop, _lead(text))) >= 0
     ]

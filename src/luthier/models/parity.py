@@ -10,6 +10,7 @@ from luthier.errors import ModelError, Problem
 from luthier.models.load import Model
 from luthier.models.render import Renderer
 from luthier.records import Example, Message
+from luthier.records.jsonl import from_json, to_json
 
 FILE = "parity.json"
 ROWS = 32
@@ -18,10 +19,11 @@ ROWS = 32
 def write(folder: Path, renderer: Renderer, examples: Sequence[Example]) -> None:
     """Store the prompts of up to 32 rows with their token ids, and the ids that stop an answer."""
     rows = [
-        {"messages": [{"role": m.role, "content": m.content} for m in e.prompt], "token_ids": renderer.prompt(e.prompt)}
+        {"messages": [to_json(m) for m in e.prompt], **({"tools": list(e.tools)} if e.tools else {}),
+         "token_ids": renderer.prompt(e.prompt, tools=e.tools)}
         for e in examples[:ROWS]
         if e.prompt
-    ]
+    ]  # fmt: skip
     data = {"stop_ids": sorted(renderer.stop_ids), "rows": rows}
     (folder / FILE).write_text(json.dumps(data, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -36,7 +38,8 @@ def verify(model: Model) -> int:
         return 0
     data = json.loads(path.read_text(encoding="utf-8"))
     for number, row in enumerate(data["rows"], start=1):
-        now = model.renderer.prompt([Message(**turn) for turn in row["messages"]])
+        messages = [from_json(Message, turn) for turn in row["messages"]]
+        now = model.renderer.prompt(messages, tools=row.get("tools", ()))
         if now != row["token_ids"]:
             place = next((t for t, (a, b) in enumerate(zip(now, row["token_ids"], strict=False)) if a != b),
                          min(len(now), len(row["token_ids"])))  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from luthier.errors import ConfigError, ModelError, Problem
 from luthier.models.attention import NotIsolated, PackedRows, is_packed, packed
+from luthier.models.gradients import gradient_gap
 from luthier.models.head import Head, head_logprobs, head_nll, head_of
 from luthier.models.logprobs import head_only_at, selected_logits, target_logprobs
 
@@ -23,6 +25,13 @@ PROVEN_POSITIONS = 64
 """The last positions of a row that are compared: those of a long row that a window or a neighbour would change."""
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3, torch.bfloat16: 0.2}
 """Largest difference of a log-probability that rounding may make."""
+GRADIENT_LENGTHS = (6, 11, 11, 18)
+"""Tokens of the rows whose gradients are compared: no multiple of a block, two of one length, two kinds of shelves."""
+GRADIENT_TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-3, torch.bfloat16: 0.3}
+"""Largest difference of a tensor's gradient that rounding may make, as a share of it. Right networks came to 2e-7
+(norms in float32), 2e-6 and, with 2 to 24 layers, 0.22; keys and values that took in what is not theirs, to 1.5."""
+EXPERTS_TOLERANCE = 0.9
+"""The same in bfloat16 with experts: rounding may send a token to another one. A gradient that is lost comes to 1."""
 
 # Shape letters: B rows, T positions, N selected positions (flat over B*T), H width, V vocabulary.
 
@@ -129,7 +138,8 @@ def settle(
 ) -> tuple[Pass, str]:  # fmt: skip
     """The best way through this network that gives what it gives each row alone, and why not a better one.
 
-    Tried on a few short rows, and a longer one where rows of `longest` tokens would cross a sliding window. ConfigError
+    Tried on a few short rows, and a longer one where rows of `longest` tokens would cross a sliding window: their
+    log-probabilities and, of the parameters that train, their gradients, in the precision of the run. ConfigError
     when `packing` is "packed" and the network cannot keep rows apart; ModelError when it sees the tokens to come.
     """
     if _sees_ahead(network):
@@ -142,18 +152,20 @@ def settle(
     reason = ""
     ways = [replace(padded, is_packed=True)] if packing != "padded" else []
     for way in (*ways, padded):
-        fused = replace(way, is_fused=True)
-        if way.is_packed:
-            reason = why_not(network, way, longest=longest)
-            if reason and packing == "packed":
-                raise ConfigError(
-                    "this model cannot be trained on packed rows",
-                    [Problem(where="train.packing", found=f'"packed", but {reason}',
-                             expected="attention that keeps rows apart", fix='set train.packing = "padded" or "auto"')],
-                )  # fmt: skip
-        if way.is_packed and reason:
-            continue
-        return (fused if not why_not(network, fused, longest=longest) else way), reason
+        not_fused = why_not(network, replace(way, is_fused=True), longest=longest)
+        if not not_fused:
+            return replace(way, is_fused=True), reason
+        not_so = why_not(network, way, longest=longest) if way.is_packed else ""
+        if not not_so:
+            return way, "; ".join([*filter(None, [reason]), f"logits made whole, since {not_fused}"])
+        reason = not_so
+        if packing == "packed":
+            raise ConfigError(
+                "this model cannot be trained on packed rows",
+                [Problem(where="train.packing", found=f'"packed", but {reason}',
+                         expected="rows that pass together as each does alone",
+                         fix='set train.packing = "padded" or "auto"')],
+            )  # fmt: skip
     raise AssertionError("padded rows always pass")
 
 
@@ -162,18 +174,15 @@ def why_not(network: Any, how: Pass, *, longest: int = LONGEST_PROOF) -> str:
     """Why the network cannot be passed that way; empty when it gives each row what it gives it alone."""
     if how.is_fused and head_of(network) is None:
         return "its output head is more than a linear layer"
-    was_training = network.training
-    network.eval()
-    try:
-        return _why_not(network, how, longest)
-    except NotIsolated as error:
-        return str(error)
-    except FOREIGN as error:
-        if how == Pass(with_router=how.with_router, autocast=how.autocast):
-            raise  # not the unusual way is at fault
-        return f"its own code does not take it ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
-    finally:
-        network.train(was_training)
+    with _at_rest(network):
+        try:
+            return _why_not(network, how, longest) or _why_not_back(network, how, longest)
+        except NotIsolated as error:
+            return str(error)
+        except FOREIGN as error:
+            if how == Pass(with_router=how.with_router, autocast=how.autocast):
+                raise  # not the unusual way is at fault
+            return f"its own code does not take it ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
 
 
 FOREIGN = (AttributeError, LookupError, RuntimeError, TypeError, ValueError)
@@ -185,12 +194,7 @@ def _why_not(network: Any, how: Pass, longest: int) -> str:
     config = _text_config(network)
     if how.is_packed and getattr(config, "attention_chunk_size", None):
         return "its attention looks at chunks of fixed places"
-    device = next(network.parameters()).device
-    random = torch.Generator().manual_seed(0)
-    vocabulary = network.get_input_embeddings().weight.shape[0]
-    window = getattr(config, "sliding_window", None) or 0
-    lengths = (*PROOF_LENGTHS, *((window + 3,) if 0 < window < longest else ()))
-    lines = [torch.randint(vocabulary, (n,), generator=random).to(device) for n in lengths]
+    lines = _lines(network, (*PROOF_LENGTHS, *_over_the_window(network, longest)))
     with replace(how, is_packed=False).mode(network):
         expected = [_alone(network, line) for line in lines]
     found = _together(network, lines, how)
@@ -198,28 +202,62 @@ def _why_not(network: Any, how: Pass, longest: int) -> str:
     gaps = [*map(_gap, found, expected)]
     if not all(gap <= allowed for gap in gaps):  # NaN is not
         return f"its rows get other log-probabilities together than alone (by {max(gaps):.1g})"
-    changed = [*lines[:1], (lines[1] + 1) % vocabulary, *lines[2:]]
+    changed = [*lines[:1], (lines[1] + 1) % _vocabulary(network), *lines[2:]]
     again = _together(network, changed, how)
     leak = max(_gap(again[i], found[i]) for i in range(len(lines)) if i != 1)
     # Experts see other numbers of tokens, so their sums may round otherwise; without experts not a bit may change.
     return f"a row sees its neighbour (by {leak:.1g})" if leak > (allowed if has_experts(network) else 0.0) else ""
 
 
+def _why_not_back(network: Any, how: Pass, longest: int) -> str:
+    """Why its gradients are not those of each row alone, by the network's own attention and head.
+
+    Every position has a target, the last one of a row too, which trains nothing in a run: a gradient sets out from each
+    place and must reach its own row. Rows within a sliding window are tried apart from one that crosses it, since
+    attention over them is not the same code.
+    """
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        return ""
+    short = tuple(n for n in GRADIENT_LENGTHS if n <= longest)
+    over = tuple(n for n in _over_the_window(network, longest) if n <= LONGEST_PROOF)  # a longer one takes memory
+    for lengths in filter(None, (short, (*short[:1], *over) if over else ())):
+        lines = _lines(network, lengths)
+        sizes = [len(line) - _first_proven(len(line)) for line in lines]
+        # Uneven, so that no token can stand for another.
+        weights = torch.split(torch.linspace(0.5, 1.5, sum(sizes), device=lines[0].device), sizes)
+        gap = gradient_gap(
+            network, add=partial(_back_alone, network, lines, weights, how),
+            take_away=partial(_back_together, network, lines, weights, how),
+        )  # fmt: skip
+        if not gap.size <= _gradient_tolerance(network, how):  # NaN is not
+            return f"its rows get other gradients together than alone ({gap.name}: off by {gap.size:.1g} of its size)"
+    return ""
+
+
 @torch.no_grad()
 def _sees_ahead(network: Any) -> bool:
     """Whether another last token changes the log-probabilities of those before it."""
-    was_training = network.training
-    network.eval()
-    try:
-        vocabulary, device = network.get_input_embeddings().weight.shape[0], next(network.parameters()).device
-        line = torch.randint(vocabulary, (PROOF_LENGTHS[0],), generator=torch.Generator().manual_seed(0)).to(device)
-        other = torch.cat([line[:-1], (line[-1:] + 1) % vocabulary])
-        first, again, changed = (_alone(network, row)[:-1] for row in (line, line, other))
+    with _at_rest(network):
+        (line,) = _lines(network, PROOF_LENGTHS[:1])
+        other = torch.cat([line[:-1], (line[-1:] + 1) % _vocabulary(network)])
+        first, again, changed = (_alone(network, row)[:-2] for row in (line, line, other))
         # Rows of one length round alike, but for the sums of experts and for kernels that add in no fixed order.
         noise = _tolerance(network, Pass(), first.dtype) if has_experts(network) else 10 * _gap(first, again)
         return _gap(first, changed) > noise
+
+
+@contextmanager
+def _at_rest(network: Any) -> Iterator[None]:
+    """Inside, nothing drops out; afterwards every module is in its mode again, and nothing has been drawn."""
+    modes = [(module, module.training) for module in network.modules()]
+    device = next(network.parameters()).device
+    network.eval()
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
     finally:
-        network.train(was_training)
+        for module, was_training in modes:
+            module.training = was_training
 
 
 def has_experts(network: Any) -> bool:
@@ -233,26 +271,59 @@ def _text_config(network: Any) -> Any:
     return config.get_text_config() if hasattr(config, "get_text_config") else config
 
 
+def _over_the_window(network: Any, longest: int) -> tuple[int, ...]:
+    """The length of a row that a sliding window cuts something off, where rows of the run are as long."""
+    window = getattr(_text_config(network), "sliding_window", None) or 0
+    return (window + 3,) if 0 < window < longest else ()
+
+
+def _vocabulary(network: Any) -> int:
+    return int(network.get_input_embeddings().weight.shape[0])
+
+
+def _lines(network: Any, lengths: Sequence[int]) -> list[Tensor]:
+    """Rows of random tokens, the same ones each time; the target of a token is the next one, of the last the first."""
+    random, vocabulary = torch.Generator().manual_seed(0), _vocabulary(network)
+    device = next(network.parameters()).device
+    return [torch.randint(vocabulary, (n,), generator=random).to(device) for n in lengths]
+
+
+def _is_narrow(network: Any, how: Pass) -> bool:
+    return how.autocast or any(p.dtype.is_floating_point and p.dtype.itemsize <= 2 for p in network.parameters())
+
+
 def _tolerance(network: Any, how: Pass, dtype: torch.dtype) -> float:
-    narrow = how.autocast or next(network.parameters()).dtype.itemsize <= 2
-    return TOLERANCE[torch.bfloat16 if narrow else dtype]
+    return TOLERANCE[torch.bfloat16 if _is_narrow(network, how) else dtype]
+
+
+def _gradient_tolerance(network: Any, how: Pass) -> float:
+    if not _is_narrow(network, how):
+        return GRADIENT_TOLERANCE[next(network.parameters()).dtype]
+    return EXPERTS_TOLERANCE if has_experts(network) else GRADIENT_TOLERANCE[torch.bfloat16]
 
 
 def _gap(a: Tensor, b: Tensor) -> float:
     return float((a - b).abs().max())
 
 
+def _first_proven(length: int) -> int:
+    return max(0, length - PROVEN_POSITIONS)
+
+
 def _alone(network: Any, line: Tensor) -> Tensor:
     first = _first_proven(len(line))
-    chosen = torch.arange(first, len(line) - 1, device=line.device)
-    return target_logprobs(selected_logits(network, line.unsqueeze(0), chosen), line[first + 1 :])
-
-
-def _first_proven(length: int) -> int:
-    return max(0, length - 1 - PROVEN_POSITIONS)
+    chosen = torch.arange(first, len(line), device=line.device)
+    return target_logprobs(selected_logits(network, line.unsqueeze(0), chosen), line.roll(-1)[first:])
 
 
 def _together(network: Any, lines: Sequence[Tensor], how: Pass) -> list[Tensor]:
+    with how.mode(network):
+        passed, targets = _passed(network, lines, how)
+    return list(torch.split(passed.logprobs(targets), [len(line) - _first_proven(len(line)) for line in lines]))
+
+
+def _passed(network: Any, lines: Sequence[Tensor], how: Pass) -> tuple[Passed, Tensor]:
+    """The rows together, inside the mode, and the targets of the positions that are proven."""
     lengths = [len(line) for line in lines]
     device = lines[0].device
     if how.is_packed:
@@ -261,10 +332,24 @@ def _together(network: Any, lines: Sequence[Tensor], how: Pass) -> list[Tensor]:
     else:
         ids, rows = torch.nn.utils.rnn.pad_sequence([*lines], batch_first=True), None
         starts = [i * max(lengths) for i in range(len(lines))]
-    firsts = [_first_proven(n) for n in lengths]
-    spans = zip(starts, firsts, lengths, strict=True)
-    flat = torch.cat([torch.arange(start + first, start + n - 1) for start, first, n in spans]).to(device)
-    targets = torch.cat([line[first + 1 :] for line, first in zip(lines, firsts, strict=True)])
+    spans = zip(starts, lengths, strict=True)
+    flat = torch.cat([torch.arange(start + _first_proven(n), start + n) for start, n in spans]).to(device)
+    targets = torch.cat([line.roll(-1)[_first_proven(len(line)) :] for line in lines])
+    return forward(network, ids, flat, how=how, lengths=lengths, rows=rows), targets
+
+
+def _back_alone(network: Any, lines: Sequence[Tensor], weights: Sequence[Tensor], how: Pass) -> None:
+    """Add the gradient of sum w * -log p, row by row."""
+    for line, own in zip(lines, weights, strict=True):
+        with replace(how, is_packed=False).mode(network):
+            (-(_alone(network, line) * own).sum()).backward()  # type: ignore[no-untyped-call]
+
+
+def _back_together(network: Any, lines: Sequence[Tensor], weights: Sequence[Tensor], how: Pass) -> None:
+    """Take away the gradient of the same sum, the rows passed together."""
     with how.mode(network):
-        passed = forward(network, ids, flat, how=how, lengths=lengths, rows=rows)
-    return list(torch.split(passed.logprobs(targets), [n - 1 - f for n, f in zip(lengths, firsts, strict=True)]))
+        passed, targets = _passed(network, lines, how)
+        together = torch.cat([*weights])
+        # Half of it by the loss of sft and half by the log-probabilities of dpo: a fused head has a function for each.
+        halves = passed.nll(targets, together) - (passed.logprobs(targets) * together).sum()
+        (-halves / 2).backward()  # type: ignore[no-untyped-call]

@@ -39,8 +39,8 @@ def chat_protocol(model: Model) -> Protocol:
     renderer = model.renderer
     return Protocol(
         name="chat",
-        prompt=lambda example: renderer.prompt(example.prompt),
-        answer=lambda example, text: renderer.render_answer(example.prompt, text),
+        prompt=lambda example: renderer.prompt(example.prompt, tools=example.tools),
+        answer=lambda example, text: renderer.render_answer(example.prompt, text, tools=example.tools),
     )
 
 
@@ -73,4 +73,4 @@ def plain_protocol(model: Model, shots: Sequence[Example] | Shots = (), *, form:
 
 def _text(example: Example) -> str:
     """The prompt's turns as plain text, without roles: what a base would meet in a book."""
-    return "\n".join(message.content for message in example.prompt)
+    return "\n".join(message.text for message in example.prompt)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from luthier.errors import ModelError, Problem
+from luthier.models.tool_turns import Tools, chat_of, has_tools, lost, structure_of
 from luthier.records import Message
 
 GENERATION_MARKER = re.compile(r"\{%-?\s*generation\s*-?%\}")
@@ -57,6 +59,18 @@ class Span(NamedTuple):
     weight: float
 
 
+class _Chat(NamedTuple):
+    """A conversation on its way to the template."""
+
+    messages: Sequence[Message]
+    tools: Tools = ()
+    where: str = ""
+    """The row's place, for errors."""
+
+    def first(self, number: int) -> _Chat:
+        return self._replace(messages=self.messages[:number])
+
+
 class Renderer:
     """The chat template of one tokenizer. Raises ModelError when the template cannot be trusted with training."""
 
@@ -70,15 +84,16 @@ class Renderer:
         self._special = {int(i) for i in tokenizer.all_special_ids} | {
             int(i) for i, token in tokenizer.added_tokens_decoder.items() if token.special
         }
+        self._written: set[tuple[Any, ...]] = set()  # structures of conversations with tools that it writes whole
         self.stop_ids = self._find_stop_ids()
 
-    def text(self, messages: Sequence[Message], *, add_generation_prompt: bool = False) -> str:
+    def text(self, messages: Sequence[Message], *, tools: Tools = (), add_generation_prompt: bool = False) -> str:
         """The conversation as the template writes it."""
-        return self._render(messages, add_generation_prompt=add_generation_prompt)[0]
+        return self._render(_Chat(messages, tools), add_generation_prompt=add_generation_prompt)[0]
 
-    def prompt(self, messages: Sequence[Message]) -> list[int]:
+    def prompt(self, messages: Sequence[Message], *, tools: Tools = ()) -> list[int]:
         """Token ids of the prompt, ending where the assistant begins to write."""
-        return self.encode(self.text(messages, add_generation_prompt=True))
+        return self.encode(self.text(messages, tools=tools, add_generation_prompt=True))
 
     def encode(self, text: str) -> list[int]:
         """Token ids of rendered text; the template, not the tokenizer, says whether there is a BOS."""
@@ -90,38 +105,41 @@ class Renderer:
         text: str = self.tokenizer.decode(list(token_ids), skip_special_tokens=True)
         return text
 
-    def render(self, messages: Sequence[Message]) -> list[Rendered]:
-        """The rows that train this conversation: one, or one for each assistant turn.
+    def render(self, messages: Sequence[Message], *, tools: Tools = (), where: str = "") -> list[Rendered]:
+        """The rows that train this conversation: one, or one for each assistant turn. `where` names the row in errors.
 
         A template that rewrites history (it drops the reasoning of earlier turns, say) shows a later turn other tokens
         than it showed the earlier one; then each assistant turn becomes a row of its own, as it will be served.
-        Raises ModelError naming the template when not even that gives a prompt that its continuation begins with.
+        ModelError when not even that gives a prompt that its continuation begins with, and when the template does not
+        write the row's tools, their calls or their answers.
         """
-        text, spans = self._spans(messages)
+        chat = _Chat(messages, tools, where)
+        text, spans = self._spans(chat)
         whole = self._weigh(text, spans) if spans is not None else None
         if whole is not None:
             trained = [m for m in messages if m.loss_weight > 0]
             return [self._trusted(whole, [m for m in messages if m.loss_weight == 0], trained)]
-        rows = []
-        for index, message in enumerate(messages):
-            if message.role == "assistant" and message.loss_weight > 0:
-                rows.append(self.render_answer(messages[:index], message.content, weight=message.loss_weight))
-        return rows
+        return [
+            self._last_answer(chat.first(index + 1))
+            for index, message in enumerate(messages) if message.role == "assistant" and message.loss_weight > 0
+        ]  # fmt: skip
 
-    def render_answer(self, prompt: Sequence[Message], answer: str, *, weight: float = 1.0) -> Rendered:
+    def render_answer(self, prompt: Sequence[Message], answer: str, *, tools: Tools = ()) -> Rendered:
         """Prompt and one answer; only the answer and its stop token carry weight."""
-        messages = [*prompt, Message(role="assistant", content=answer, weight=weight)]
-        text, marked = self._render(messages, add_generation_prompt=False)
-        span = self._span(messages, len(prompt), text=text, marked=marked)
-        if span is None:
+        return self._last_answer(_Chat([*prompt, Message(role="assistant", content=answer)], tools))
+
+    def _last_answer(self, chat: _Chat) -> Rendered:
+        """The conversation with weight on its last turn alone."""
+        text, marked = self._render(chat, add_generation_prompt=False)
+        if (span := self._span(chat, len(chat.messages) - 1, text=text, marked=marked)) is None:
             raise self._error(
                 found="a prompt that is not the beginning of its own continuation",
                 expected="the text with the generation prompt to begin the text with the answer",
                 fix="mend the chat template (chat_template.jinja in the model folder), or give another base",
             )
-        row = self._weigh(text, [span])
-        assert row is not None  # one turn can always be tokenised in two parts
-        return self._trusted(row, prompt, messages[-1:])
+        row = self._weigh(text, [span])  # which can always tokenise one turn, in two parts
+        assert row is not None
+        return self._trusted(row, chat.messages[:-1], chat.messages[-1:])
 
     def show(self, rendered: Rendered) -> str:
         """The row's text with every trained token in square brackets."""
@@ -135,47 +153,75 @@ class Renderer:
             position = max(position, end)
         return "".join(pieces) + rendered.text[position:]
 
-    def _render(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> tuple[str, list[Any]]:
-        chat = [{"role": m.role, "content": m.content} for m in messages]
-        special = {k: v for k, v in self.tokenizer.special_tokens_map.items() if isinstance(v, str)}
+    def _render(self, chat: _Chat, *, add_generation_prompt: bool) -> tuple[str, list[Any]]:
+        if has_tools(chat.messages, chat.tools):
+            self._check_writes_tools(chat)
         try:
-            texts, spans = render_jinja_template(
-                [chat],
-                chat_template=self.template,
-                return_assistant_tokens_mask=self._has_markers,
-                add_generation_prompt=add_generation_prompt,
-                **special,
-            )
+            return self._apply(chat_of(chat.messages), chat.tools, add_generation_prompt=add_generation_prompt)
         except Exception as error:  # the template is the user's program: whatever it raises is about the template
             raise self._error(
+                where=chat.where,
                 found=f"{type(error).__name__}: {error}",
-                expected="the template to accept these roles: " + ", ".join(m.role for m in messages),
+                expected="the template to accept these roles: " + ", ".join(m.role for m in chat.messages),
                 fix="change the conversation, or mend the chat template",
             ) from error
+
+    def _apply(
+        self, chat: list[dict[str, Any]], tools: Tools, *, add_generation_prompt: bool = False
+    ) -> tuple[str, list[Any]]:
+        special = {k: v for k, v in self.tokenizer.special_tokens_map.items() if isinstance(v, str)}
+        texts, spans = render_jinja_template(
+            [chat],
+            tools=[dict(tool) for tool in tools] or None,
+            chat_template=self.template,
+            return_assistant_tokens_mask=self._has_markers,
+            add_generation_prompt=add_generation_prompt,
+            **special,
+        )
         return texts[0], list(spans[0]) if self._has_markers and spans else []
 
-    def _spans(self, messages: Sequence[Message]) -> tuple[str, list[Span] | None]:
+    def _check_writes_tools(self, chat: _Chat) -> None:
+        """ModelError when something of tools, calls or answers would not reach the model as what it is."""
+        structure = structure_of(chat.messages, chat.tools)
+        if structure in self._written:
+            return
+        missing = lost(chat.messages, chat.tools, self._text_or_none)
+        if missing is not None:
+            raise self._error(
+                where=f"{chat.where or 'a row'}: {missing.place}",
+                found=f"{missing.what} which the chat template of {self.name} does not write",
+                expected="a chat template that writes tools, their calls and their answers",
+                fix="give the base such a template (model.chat_template names a file), or leave rows with tools out",
+            )
+        self._written.add(structure)
+
+    def _text_or_none(self, chat: list[dict[str, Any]], tools: Tools) -> str | None:
+        with suppress(Exception):  # the user's program; what it refuses is told when the row itself is rendered
+            return self._apply(chat, tools)[0]
+        return None
+
+    def _spans(self, chat: _Chat) -> tuple[str, list[Span] | None]:
         """The text, and the span of each weighted assistant turn; None when the turns must become rows of their own.
 
         A turn begins and ends where successive prefix renderings differ; generation markers, where the template has
         them, may let its training begin later. Nothing is ever found by searching for marker strings.
         """
-        text, marked = self._render(messages, add_generation_prompt=False)
+        text, marked = self._render(chat, add_generation_prompt=False)
         spans = []
-        for index, message in enumerate(messages):
+        for index, message in enumerate(chat.messages):
             if message.role == "assistant" and message.loss_weight > 0:
-                span = self._span(messages, index, text=text, marked=marked)
+                span = self._span(chat, index, text=text, marked=marked)
                 if span is None:
                     return text, None
                 spans.append(span)
         return text, spans
 
-    def _span(
-        self, messages: Sequence[Message], index: int, *, text: str, marked: Sequence[tuple[int, int]]
-    ) -> Span | None:
+    def _span(self, chat: _Chat, index: int, *, text: str, marked: Sequence[tuple[int, int]]) -> Span | None:
         """The span of assistant turn `index`; None when the text does not show it as it will be served."""
-        before = self.text(messages[:index], add_generation_prompt=True)
-        after = text if index == len(messages) - 1 else self.text(messages[: index + 1])
+        messages = chat.messages
+        before = self._render(chat.first(index), add_generation_prompt=True)[0]
+        is_last = index == len(messages) - 1
+        after = text if is_last else self._render(chat.first(index + 1), add_generation_prompt=False)[0]
         if not (after.startswith(before) and text.startswith(after)):
             return None
         turns = [i for i, m in enumerate(messages) if m.role == "assistant"]
@@ -220,7 +266,7 @@ class Renderer:
 
         Such a model would train without a complaint and learn to answer whatever nobody asked, or to say nothing.
         """
-        asked, said = (any(m.content.strip() for m in some) for some in (prompt, answers))
+        asked, said = (any(m.text.strip() for m in some) for some in (prompt, answers))
         trains = [weight > 0 for weight in row.weights]
         if asked and all(trains):
             raise self._error(
@@ -280,10 +326,10 @@ class Renderer:
             )
         return frozenset(stops)
 
-    def _error(self, *, found: str, expected: str, fix: str) -> ModelError:
+    def _error(self, *, found: str, expected: str, fix: str, where: str = "") -> ModelError:
         return ModelError(
             f"the chat template of {self.name} cannot be used",
-            [Problem(where=f"{self.name}: chat template", found=found, expected=expected, fix=fix)],
+            [Problem(where=where or f"{self.name}: chat template", found=found, expected=expected, fix=fix)],
         )
 
 

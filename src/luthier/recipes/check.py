@@ -218,7 +218,7 @@ def _of_rows(model: Model, subject: Subject) -> tuple[list[Proof], Sequence[Row]
     found = proving.shown(model, examples, _some(subject.preferences, MOST_ROWS // 2), config.method)
     proofs = proving.of_the_template(model, found, has_rows=config.method != "grpo")
     if config.method == "grpo":
-        prompts = [tuple(model.renderer.prompt(e.prompt))[-length:] for e in examples]
+        prompts = [tuple(model.renderer.prompt(e.prompt, tools=e.tools))[-length:] for e in examples]
         rows: Sequence[Row] = [Row(e.id, ids, (1.0,) * len(ids)) for e, ids in zip(examples, prompts, strict=True)]
         return [*proofs, proving.prompts_leave_room(model, examples, config)], rows
     if config.method == "dpo":
@@ -226,7 +226,7 @@ def _of_rows(model: Model, subject: Subject) -> tuple[list[Proof], Sequence[Row]
         pairs = pairs_of(preferences, model.renderer, max_length=length, overlong=config.overlong)
         return [*proofs, proving.cuts_are_counted(pairs.ledger, rows=len(preferences))], pairs.rows
     examples = _some(subject.examples, MOST_COUNTED)
-    rendered = [row for e in examples for row in model.renderer.render(e.messages)]
+    rendered = [row for e in examples for row in model.renderer.render(e.messages, tools=e.tools, where=e.source)]
     fitted = rows_of(examples, model.renderer, max_length=length, overlong=config.overlong)
     account = proving.cuts_are_counted(fitted.ledger, rows=len(rendered), tokens_off=fitted.tokens_off)
     return [*proofs, account], fitted.rows

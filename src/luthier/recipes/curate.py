@@ -1,6 +1,7 @@
 """Curation by itself: raw files to a folder of trusted examples, or into the run folder of a recipe.
 
-    luthier curate --data rows.jsonl --out curated
+luthier curate --data rows.jsonl --out curated
+luthier curate --check-split train.jsonl test.jsonl
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 
 from luthier.curate.config import CurateConfig, DataConfig
 from luthier.curate.pipeline import curate
+from luthier.curate.split_check import SplitCheck
+from luthier.curate.split_check import check_split as check_two_files
 from luthier.errors import ConfigError, Problem
 from luthier.recipes.tune import TuneRecipe
 
@@ -38,3 +41,8 @@ def main(
     )  # fmt: skip
     ledger: dict[str, Any] = json.loads((folder / "ledger.json").read_text(encoding="utf-8"))
     return ledger
+
+
+def check_split(train: Path, test: Path, *, say: Callable[[str], None]) -> SplitCheck:
+    """Look for rows of `test` that training on `train` would give away. DataError when a file cannot be used."""
+    return check_two_files(train, test, say=say)

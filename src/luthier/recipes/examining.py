@@ -171,7 +171,9 @@ def _measure_forgetting(model: Any, config: EvaluateConfig, out: Path) -> None:
 
 def say_cut_prompts(model: Any, examples: Sequence[Example], *, say: Callable[[str], None]) -> None:
     """Say how many prompts are longer than the model's positions: they lose their beginning, and not silently."""
-    cut = sum(len(model.renderer.prompt(example.prompt)) > model.max_length - 1 for example in examples)
+    cut = sum(
+        len(model.renderer.prompt(example.prompt, tools=example.tools)) > model.max_length - 1 for example in examples
+    )
     if cut:
         say(f"{cut:,} of {len(examples):,} prompts are longer than {model.max_length} tokens and lose their beginning")
 

@@ -21,6 +21,7 @@ from luthier.recipes.model_card import write_model_card
 from luthier.recipes.tune import TuneRecipe, chosen_base
 from luthier.records import Example, Preference, read_records, write_records
 from luthier.runs import Run
+from luthier.tasks.overlap import NearIndex
 from luthier.train.config import ModelConfig
 from luthier.versions import Register, Version
 
@@ -53,7 +54,7 @@ def turn(recipe: TuneRecipe, run: Run) -> CycleResult:
     stages.refuse_own_model(stages.start_of(settings), run.folder)
     steps = Steps(
         curate=_curate(recipe, run), train=_train(recipe, run, settings), evaluate=_evaluate(recipe, run),
-        gate=_gate(recipe), trained_on=taught,
+        gate=_gate(recipe), trained_on=taught, near=_near,
     )  # fmt: skip
     result = improve(recipe.improve, steps, register=register, folder=run.folder / "improve", say=run.say)
     current = register.current()
@@ -64,6 +65,12 @@ def turn(recipe: TuneRecipe, run: Run) -> CycleResult:
         run.say(f"improve | {current.name} is current | to take it back: luthier versions rollback --run {run.folder}")
     run.finish()
     return result
+
+
+def _near(roots: Sequence[str]) -> Callable[[str], list[str]]:
+    """What finds those of the roots that another is nearly the same as, by the rule of `certificate`."""
+    index = NearIndex(roots)
+    return lambda root: [found.text for found in index.near_to(root)]
 
 
 def _curate(recipe: TuneRecipe, run: Run) -> Callable[[Collected, Path], Path]:
@@ -86,7 +93,8 @@ def _curate(recipe: TuneRecipe, run: Run) -> Callable[[Collected, Path], Path]:
         rows = run.folder / "curate"
         own = [rows / name for name in ("train.jsonl", "dev.jsonl", "preferences.jsonl")]
         data = DataConfig(
-            files=(*(path for path in own if path.stat().st_size > 0), *added), held_out=(rows / "held_out.jsonl",),
+            files=(*(path for path in own if path.stat().st_size > 0), *added),
+            held_out=(rows / "held_out.jsonl",),
             allow_overlap=recipe.data.allow_overlap,
         )
         # These are our own records: renaming and licensing were for the raw files.

@@ -11,62 +11,34 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from luthier.config import Config, nested_config
-from luthier.models.folders import digest, licence_of
+from luthier.models.folders import digest
+from luthier.recipes.card_sources import (
+    HUB_NAME,
+    TrainedRows,
+    TrainedStage,
+    base_of,
+    chain_to,
+    languages_of,
+    rows_of,
+    texts_of,
+)
 from luthier.recipes.licences import Terms, combined, terms_of
 from luthier.recipes.runs import events_of
 from luthier.reports.page import UNPRINTABLE
-from luthier.runs import read_json, sha256
+from luthier.runs import read_json
 
 SHOWN_LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "peft")
-HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~$!])")
-LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*")
-LEAST_LANGUAGE_SHARE = 0.05
-"""A language of fewer rows is not named as one that the model was tuned for."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stage:
-    """One training stage of the chain that led to the model."""
-
-    folder: Path
-    trained: Mapping[str, Any]
-    """Of trained.json."""
-    record: Mapping[str, Any]
-    """Of stage.json; empty when the stage has not been finished."""
-
-    @property
-    def name(self) -> str:
-        """The stage's name, which is the kind of its events too."""
-        return str(self.record.get("stage", self.folder.name))
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """The keys of its [train] table."""
-        found: Mapping[str, Any] = self.record.get("parts", {}).get("options", {}).get("train", {})
-        return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rows:
-    """What the rows of one file that was trained on state about themselves."""
-
-    name: str
-    count: int
-    licences: Mapping[str, Counter[str]]
-    """By licence, "" for rows that state none: rows by the file that they came from."""
-    languages: Counter[str]
 
 
 def write_model_card(run_folder: Path, model: Path) -> None:
     """Write README.md into `model`, which a training stage of the run has made; any other model is left as it is."""
-    chain = _chain(run_folder, digest(model))
+    chain = chain_to(run_folder, digest(model))
     if not chain:
         return
     path = model / "README.md"
@@ -114,11 +86,11 @@ def plain(text: object) -> str:
     return MARKUP.sub(r"\\\1", flat).replace("\\<", "&lt;").replace("\\>", "&gt;")
 
 
-def _card(run: Path, model: Path, chain: Sequence[_Stage]) -> str:
-    config, rows = read_json(run / "config.json"), _rows(run, chain)
-    base, base_licence = _base(run, config, chain)
+def _card(run: Path, model: Path, chain: Sequence[TrainedStage]) -> str:
+    config, rows = read_json(run / "config.json"), rows_of(run, chain)
+    base, base_licence = base_of(run, config, chain)
     data = [terms_of(name or None) for part in rows for name in sorted(part.licences)]
-    terms = [terms_of(base_licence), *data, *(terms_of(None) for _ in _texts(chain))]
+    terms = [terms_of(base_licence), *data, *(terms_of(None) for _ in texts_of(chain))]
     sections = [
         _front_matter(model, chain, rows, base, base_licence, terms),
         f"# {plain(_title(run, base))}\n\n{_intro(chain, base)}",
@@ -133,7 +105,7 @@ def _card(run: Path, model: Path, chain: Sequence[_Stage]) -> str:
 
 
 def _front_matter(
-    model: Path, chain: Sequence[_Stage], rows: Sequence[_Rows], base: str, base_licence: str | None,
+    model: Path, chain: Sequence[TrainedStage], rows: Sequence[TrainedRows], base: str, base_licence: str | None,
     terms: Sequence[Terms],
 ) -> str:  # fmt: skip
     is_adapter = (model / "adapter_config.json").is_file()
@@ -142,7 +114,7 @@ def _front_matter(
         lines += ['license_name: "see-data-and-licences"', 'license_link: "README.md"']
     lines.append(f"base_model: {_yaml(base if HUB_NAME.fullmatch(base) else Path(base).name)}")
     lines.append(f"base_model_relation: {_yaml('adapter' if is_adapter else 'finetune')}")
-    if languages := _languages(rows):
+    if languages := languages_of(rows):
         lines.append(f"language: {json.dumps(languages)}")
     tags = ["luthier", *dict.fromkeys(str(stage.trained["method"]) for stage in chain)]
     adapters = dict.fromkeys(str(stage.trained["adapter"]) for stage in chain if stage.trained["adapter"] != "none")
@@ -163,7 +135,7 @@ def _title(run: Path, base: str) -> str:
     return f"{Path(base).name}, tuned in run {run.resolve().name}"
 
 
-def _intro(chain: Sequence[_Stage], base: str) -> str:
+def _intro(chain: Sequence[TrainedStage], base: str) -> str:
     steps = ", then ".join(
         f"{stage.trained['method']} for {stage.trained['steps']:,} steps"
         + (f" ({stage.trained['adapter']} adapter)" if stage.trained["adapter"] != "none" else "")
@@ -173,14 +145,15 @@ def _intro(chain: Sequence[_Stage], base: str) -> str:
 
 
 def _licence_section(
-    chain: Sequence[_Stage], rows: Sequence[_Rows], base: str, base_licence: str | None, terms: Sequence[Terms]
-) -> str:
+    chain: Sequence[TrainedStage], rows: Sequence[TrainedRows], base: str, base_licence: str | None,
+    terms: Sequence[Terms],
+) -> str:  # fmt: skip
     table = [["base", plain(base), "", *_terms_cells(terms_of(base_licence))]]
     for part in rows:
         for name, sources in sorted(part.licences.items()):
             cells = [plain(part.name), plain(_named(sources)), f"{sources.total():,}"]
             table.append([*cells, *_terms_cells(terms_of(name or None))])
-    table += [["plain text", plain(path), "", *_terms_cells(terms_of(None))] for path in _texts(chain)]
+    table += [["plain text", plain(path), "", *_terms_cells(terms_of(None))] for path in texts_of(chain)]
     commercial, said = combined(terms)
     notes = [f"- {plain(t.licence)}: {plain(t.note)}" for t in {t.licence: t for t in terms}.values() if t.note]
     return "\n\n".join([
@@ -197,7 +170,7 @@ def _terms_cells(terms: Terms) -> list[str]:
     return [plain(terms.licence), terms.commercial, share]
 
 
-def _curation(run: Path, chain: Sequence[_Stage]) -> str:
+def _curation(run: Path, chain: Sequence[TrainedStage]) -> str:
     """The account of the curation that made the rows: of the run, or of the turn; `luthier train` has none."""
     turn = chain[-1].folder.parent / "curated"
     ledger = read_json((turn if turn.is_dir() else run / "curate") / "ledger.json")
@@ -234,7 +207,7 @@ def _command(run: Path) -> str | None:
     return command[1] if len(command) > 1 else None
 
 
-def _numbers(run: Path, model: Path, chain: Sequence[_Stage]) -> str:
+def _numbers(run: Path, model: Path, chain: Sequence[TrainedStage]) -> str:
     from luthier.recipes.card_numbers import evaluations, forgetting_lines, verdict_lines
 
     events = list(events_of(run))
@@ -259,7 +232,7 @@ def _numbers(run: Path, model: Path, chain: Sequence[_Stage]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _limits(run: Path, model: Path, chain: Sequence[_Stage], rows: Sequence[_Rows]) -> str:
+def _limits(run: Path, model: Path, chain: Sequence[TrainedStage], rows: Sequence[TrainedRows]) -> str:
     from luthier.recipes.card_numbers import evaluations
 
     measured = evaluations(run, str(chain[-1].trained["digest"]))
@@ -273,7 +246,7 @@ def _limits(run: Path, model: Path, chain: Sequence[_Stage], rows: Sequence[_Row
                 "wrong.")  # fmt: skip
     if lengths := [stage.settings["max_length"] for stage in chain if "max_length" in stage.settings]:
         said.append(f"Trained on rows of at most {min(lengths):,} tokens (or the model's positions, where fewer).")
-    if not _languages(rows):
+    if not languages_of(rows):
         said.append("The rows do not state their language.")
     lost = {why: n for stage in chain for why, n in stage.trained.get("rows", {}).items() if why != "kept" and n}
     said += [f"Rows lost to the length limit or to their form: {plain(why)} {n:,}." for why, n in lost.items()]
@@ -282,7 +255,7 @@ def _limits(run: Path, model: Path, chain: Sequence[_Stage], rows: Sequence[_Row
     return "\n".join(f"- {line}" for line in said)
 
 
-def _lineage(model: Path, chain: Sequence[_Stage]) -> str:
+def _lineage(model: Path, chain: Sequence[TrainedStage]) -> str:
     last = chain[-1]
     table = [["this model", str(last.trained["digest"])], ["base", str(chain[0].trained["base"])]]
     for stage in chain:
@@ -296,97 +269,9 @@ def _lineage(model: Path, chain: Sequence[_Stage]) -> str:
     return _table(["what", "digest or version"], table)
 
 
-def _chain(run: Path, wanted: str) -> list[_Stage]:
-    """The stages of the run that led to the model of this digest, first to last."""
-    by_digest = {}
-    for path in sorted(run.glob("*/trained.json")) + sorted(run.glob("improve/*/*/trained.json")):
-        trained = read_json(path)
-        if {"digest", "base", "method", "steps"} <= trained.keys():
-            by_digest[trained["digest"]] = _Stage(
-                folder=path.parent, trained=trained, record=read_json(path.parent / "stage.json")
-            )
-    chain: list[_Stage] = []
-    while wanted in by_digest and by_digest[wanted] not in chain:
-        chain.insert(0, by_digest[wanted])
-        # trained.json's digest of the base covers a chat template that was given in place of the base's own.
-        start = chain[0].record.get("parts", {}).get("inputs", {}).get("base")
-        wanted = str(start or chain[0].trained["base"])
-    return chain
-
-
-def _rows(run: Path, chain: Sequence[_Stage]) -> list[_Rows]:
-    """The rows that each stage learned from, wherever the run keeps them; rows that are gone state nothing."""
-    found = []
-    for stage in chain:
-        names = stage.record.get("parts", {}).get("inputs", {})
-        turn = stage.folder.parent / "curated"
-        for name in ("train", "preferences"):
-            places = [folder / f"{name}.jsonl" for folder in (turn, run / "curate", run / "rows")]
-            if name not in names:
-                continue
-            path = next((place for place in places if place.is_file() and sha256(place) == names[name]), None)
-            title = f"{stage.name}: {name}"
-            gone = _Rows(name=title, count=0, licences={"": Counter()}, languages=Counter())
-            found.append(gone if path is None else _counted(title, path))
-    return found
-
-
-def _counted(name: str, path: Path) -> _Rows:
-    licences: dict[str, Counter[str]] = {}
-    languages: Counter[str] = Counter()
-    count = 0
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            row = json.loads(line)
-            count += 1
-            source = Path(str(row.get("source", "")).rpartition(":")[0]).name
-            licences.setdefault(row.get("licence") or "", Counter())[source] += 1
-            if row.get("language"):
-                languages[row["language"]] += 1
-    return _Rows(name=name, count=count, licences=licences, languages=languages)
-
-
 def _named(sources: Counter[str]) -> str:
     named = sorted(name for name in sources if name)
     return ", ".join(named[:4]) + (f" and {len(named) - 4} more" if len(named) > 4 else "")
-
-
-def _languages(rows: Sequence[_Rows]) -> list[str]:
-    counted = sum((part.languages for part in rows), Counter[str]())
-    total = sum(part.count for part in rows)
-    return sorted(
-        name for name, count in counted.items()
-        if LANGUAGE.fullmatch(name) and count >= LEAST_LANGUAGE_SHARE * total
-    )  # fmt: skip
-
-
-def _texts(chain: Sequence[_Stage]) -> list[str]:
-    """Plain text that was trained on: it states no licence."""
-    found = []
-    for stage in chain:
-        found += [str(path) for path in (stage.settings.get("text") or {}).get("files", ())]
-        if stage.trained["method"] == "pretrain":
-            found += [name for name in stage.record.get("parts", {}).get("inputs", {}) if name != "base"]
-    return [Path(path).name for path in dict.fromkeys(found)]
-
-
-def _base(run: Path, config: Mapping[str, Any], chain: Sequence[_Stage]) -> tuple[str, str | None]:
-    """The base as the recipe, or the selection among its candidates, names it, and its licence."""
-    winner = read_json(run / "select" / "stage.json").get("winner") if config.get("select") else None
-    name = str(winner or config.get("model", {}).get("base", "unknown"))
-    if chain[0].record.get("base_licence"):
-        return name, str(chain[0].record["base_licence"])
-    for folder in (Path(name) / "model", Path(name)):
-        if (folder / "README.md").is_file():
-            return name, licence_of(folder)
-    return name, _hub_licence(name) if HUB_NAME.fullmatch(name) else None
-
-
-def _hub_licence(name: str) -> str | None:
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(name, "README.md")
-    return licence_of(Path(found).parent) if isinstance(found, str) else None
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -57,7 +57,7 @@ def write_recipe(out: Path, *, files: Sequence[Path], model: str | None) -> list
     lines = [f"{path}: " + ", ".join(f"{count:,} {shape}" for shape, count in found.items())
              for path, found in shapes.items()]  # fmt: skip
     names = {shape for found in shapes.values() for shape, count in found.items() if shape != UNUSABLE}
-    only_preferences = bool(names) and all("rejected" in name for name in names)
+    only_preferences = names == {"preference"}
     text = TEMPLATE.format(
         name=out.name,
         comments="".join(f"# {line}\n" for line in lines),

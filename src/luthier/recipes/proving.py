@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,6 +38,9 @@ class Shown(NamedTuple):
     rows: list[Rendered]
     answers: list[str]
     """What must train, in order."""
+    tools: Sequence[Mapping[str, Any]] = ()
+    has_calls: bool = False
+    """Whether calls of tools train too, in whatever form the template writes them."""
 
 
 TEMPLATE_FIX = "mend the chat template (model.chat_template names a file); `luthier show FILE:LINE` shows a row"
@@ -52,11 +55,12 @@ def shown(model: Model, examples: Sequence[Example], preferences: Sequence[Prefe
             for p in preferences for text in (p.chosen, p.rejected)
         ]  # fmt: skip
     if method == "grpo":
-        return [Shown(e.prompt, [], []) for e in examples]
+        return [Shown(e.prompt, [], [], e.tools) for e in examples]
     return [
-        Shown(e.prompt, render.render(e.messages), [m.content for m in e.messages if m.loss_weight > 0])
+        Shown(e.prompt, render.render(e.messages, tools=e.tools, where=e.source),
+              [m.content for m in e.messages if m.loss_weight > 0], e.tools, any(m.tool_calls for m in e.messages))
         for e in examples
-    ]
+    ]  # fmt: skip
 
 
 def of_the_template(model: Model, found: Sequence[Shown], *, has_rows: bool) -> list[Proof]:
@@ -130,7 +134,7 @@ def cuts_are_counted(ledger: dict[str, int], *, rows: int, tokens_off: int | Non
 
 def prompts_leave_room(model: Model, examples: Sequence[Example], config: TrainConfig) -> Proof:
     """Whether answers can be drawn to their full length."""
-    lengths = [len(model.renderer.prompt(e.prompt)) for e in examples]
+    lengths = [len(model.renderer.prompt(e.prompt, tools=e.tools)) for e in examples]
     short = sum(n + config.grpo.max_new_tokens > model.max_length for n in lengths)
     return Proof(
         name="every prompt leaves room for its answers",
@@ -165,7 +169,8 @@ def no_shared_documents(documents: Sequence[str], dev: Sequence[str]) -> Proof:
 
 def no_shared_prompts(ledger: dict[str, Any]) -> Proof:
     """The certificate of the split that curation has just made, recounted."""
-    shared = sum(count for edges in ledger["certificate"].values() for count in edges.values())
+    proof = ledger["certificate"]
+    shared = sum(count for tie in ("prompts", "links", "near") for count in proof[tie].values())
     return Proof(
         name="no prompt is both trained and held out",
         passed=shared == 0, number=f"{shared} shared prompts; splits {ledger['splits']}",
@@ -181,7 +186,10 @@ def _weights_are_the_answers(model: Model, found: Sequence[Shown]) -> Proof:
         for row in conversation.rows:
             trained = [t for t, w in zip(row.token_ids, row.weights, strict=True) if w > 0]
             said = "".join(model.renderer.decode(trained).split())
-            wrong += said not in {"".join(answers), *answers}  # a template that rewrites history makes a row of each
+            if conversation.has_calls:
+                wrong += not any(answer in said for answer in answers)
+            else:  # a template that rewrites history makes a row of each
+                wrong += said not in {"".join(answers), *answers}
             empty += not trained
             full += len(trained) == len(row.weights)
     return Proof(
@@ -212,8 +220,9 @@ def _bos(model: Model, found: Sequence[Shown]) -> Proof:
     bos, text = model.tokenizer.bos_token_id, model.tokenizer.bos_token
     counts, declared = set(), set()
     for conversation in found:
-        declared.add(_leading_text(model.renderer.text(conversation.prompt, add_generation_prompt=True), text))
-        for ids in (model.renderer.prompt(conversation.prompt), *(row.token_ids for row in conversation.rows)):
+        start = model.renderer.text(conversation.prompt, tools=conversation.tools, add_generation_prompt=True)
+        declared.add(_leading_text(start, text))
+        for ids in (_prompt(model, conversation), *(row.token_ids for row in conversation.rows)):
             counts.add(next((n for n, id_ in enumerate(ids) if bos is None or id_ != bos), len(ids)))
     return Proof(
         name="every row and every prompt begins with the BOS tokens that the template writes, at most one",
@@ -221,6 +230,10 @@ def _bos(model: Model, found: Sequence[Shown]) -> Proof:
         number=f"leading BOS tokens: {sorted(counts)}; the template writes {sorted(declared)}",
         fix="let the chat template write the BOS token once, or not at all",
     )
+
+
+def _prompt(model: Model, conversation: Shown) -> list[int]:
+    return model.renderer.prompt(conversation.prompt, tools=conversation.tools)
 
 
 def _leading_text(text: str, piece: str | None) -> int:
@@ -232,12 +245,16 @@ def _leading_text(text: str, piece: str | None) -> int:
 
 def _served_is_trained(model: Model, found: Sequence[Shown]) -> Proof:
     """Against the prompt that Luthier serves, and the one that transformers makes of the same messages."""
+    from luthier.models.tool_turns import chat_of
+
     same = theirs = 0
     for conversation in found:
-        prompt = tuple(model.renderer.prompt(conversation.prompt))
+        prompt = tuple(_prompt(model, conversation))
         same += all(row.token_ids[: len(prompt)] == prompt for row in conversation.rows[-1:])
-        chat = [{"role": m.role, "content": m.content} for m in conversation.prompt]
-        other = model.tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True)
+        other = model.tokenizer.apply_chat_template(
+            chat_of(conversation.prompt), tools=list(conversation.tools) or None, add_generation_prompt=True,
+            return_dict=True,
+        )  # fmt: skip
         theirs += tuple(other["input_ids"]) == prompt
     return Proof(
         name="the tokens of a served prompt are those of the trained prompt",
@@ -252,11 +269,10 @@ def _evaluated_is_trained(model: Model, found: Sequence[Shown]) -> Proof:
     ask = chat_protocol(model)
     same = total = 0
     for conversation in found:
-        prompt = tuple(ask.prompt(Example.of([*conversation.prompt, Message(role="assistant", content="-")])))
+        answered = [*conversation.prompt, Message(role="assistant", content="-")]
+        prompt = tuple(ask.prompt(Example.of(answered, tools=conversation.tools)))
         total += 1
-        trained = (
-            conversation.rows[-1].token_ids if conversation.rows else tuple(model.renderer.prompt(conversation.prompt))
-        )
+        trained = conversation.rows[-1].token_ids if conversation.rows else tuple(_prompt(model, conversation))
         same += trained[: len(prompt)] == prompt
     return Proof(
         name="the tokens of an evaluated prompt are those of the trained prompt",

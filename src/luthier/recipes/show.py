@@ -15,7 +15,7 @@ def shown(place: str, *, model: Path) -> list[str]:
 
     loaded = load_model(model)
     lines = [*loaded.notices]
-    rows = loaded.renderer.render(example.messages)
+    rows = loaded.renderer.render(example.messages, tools=example.tools, where=place)
     for number, row in enumerate(rows, start=1):
         if len(rows) > 1:
             lines.append(f"row {number} of {len(rows)}: this template rewrites history, so each answer is a row")

@@ -30,8 +30,10 @@ MOST_DEV_PROMPTS = 200
 
 def curated(run: Run, data: DataConfig, config: CurateConfig, *, folder: Path | None = None) -> Path:
     """Raw files -> RUN/curate: trusted examples with their ledger and card."""
-    inputs = {str(path): path for path in (*data.files, *data.held_out) if path.exists()}
-    options = {"curate": config.model_dump(mode="json"), "allow_overlap": data.allow_overlap,
+    decisions = (config.decisions,) if config.decisions else ()
+    inputs = {str(p): p for p in (*data.files, *data.held_out, *config.leaks.against, *decisions) if p.exists()}
+    # Who does the work changes nothing of the result.
+    options = {"curate": config.model_dump(mode="json", exclude={"engine", "workers", "memory_mb"}), "allow_overlap": data.allow_overlap,
                "files": [str(p) for p in data.files], "held_out": [str(p) for p in data.held_out]}  # fmt: skip
     stage = run.stage("curate", owner="luthier.curate.pipeline", inputs=inputs, options=options, folder=folder)
     if is_reused(stage):

@@ -1,6 +1,6 @@
 """What tuning on tasks does for tasks that were never trained: arms at equal tokens, and what each can do.
 
-On the practice world some 180 arms, of half a minute (few examples) to four minutes each on one core: hours. The
+On the practice world 54 arms, of one to four minutes each on one core; further kinds of arms are options. The
 held-out score should rise with the number of trained clusters, and the report says whether it does.
 
     luthier new study && luthier run study.toml
@@ -45,6 +45,7 @@ def main(recipe: StudyRecipe, *, echo: Callable[[str], None]) -> int:
     run = stages.opened(recipe.run.dir, recipe, echo=echo, step_echo=None)
     try:
         todo = missing(bench, arms, say=run.say)
+        write_json(run.folder / "plan.json", {"arms": [arm.name for arm in arms]})  # the report names what is missing
         _announce(recipe, arms, todo, run)
         progress = _Progress(run, bench, total=len(arms), done=len(arms) - len(todo), left=len(todo))
         write_recipe(recipe.run.dir, recipe)

@@ -23,8 +23,10 @@ KINDS = ("base", "clusters", "tasks", "templates", "wording", "inversion", "cap"
 """In the order in which reports list them."""
 NUMBERED = re.compile(r"\.s\d+(?:\.h\d+)?$")
 """The end of an arm's name: its block."""
-OF_CLUSTERS = re.compile(r"clusters-(\d+)\.s\d+(?:\.h(\d+))?$")
-"""How many clusters, and which choice of held-out ones."""
+ALL = "clusters-all"
+"""The group of the arms of all clusters: of all tasks and templates too."""
+STEP = re.compile(r"clusters-\d+\.")
+"""How the name of an arm of some clusters begins."""
 
 Block = tuple[int, tuple[str, ...]]
 """A seed and the clusters that are held out: the arms of one block answer the same items."""
@@ -73,6 +75,11 @@ class Finished:
         """How many clusters it was trained on."""
         return int(self.about.get("clusters", 0))
 
+    @property
+    def tasks(self) -> int:
+        """How many tasks it was trained on."""
+        return len(self.about.get("trained_tasks", ()))
+
 
 @dataclass(frozen=True)
 class Arms:
@@ -107,9 +114,21 @@ class Arms:
         return tuple(g for g, arms in self.groups.items() if arms[0].kind == "clusters")
 
     @cached_property
+    def by_tasks(self) -> tuple[str, ...]:
+        """The groups of fewer tasks, fewest first, and that of all tasks; empty without any of fewer."""
+        fewer = tuple(g for g, arms in self.groups.items() if arms[0].kind == "tasks")
+        return (*fewer, self.main) if fewer and self.main else fewer
+
+    @cached_property
     def main(self) -> str | None:
-        """The group that was trained on the most clusters; what other arms are compared with."""
-        return self.by_clusters[-1] if self.by_clusters else None
+        """The group of all clusters, once an arm of it is finished; what other arms are compared with."""
+        return ALL if ALL in self.groups else None
+
+    @cached_property
+    def varies_clusters(self) -> bool:
+        """Whether the number of clusters is varied, or whether nobody says: what the test named beforehand needs."""
+        names = (*self.planned, *(arm.name for arm in self.finished))
+        return not self.planned or any(STEP.match(name) for name in names)
 
     def base_of(self, group: str) -> str | None:
         """The group of the base that a group started from."""
@@ -132,7 +151,7 @@ def read_arms(folder: Path) -> Arms:
     if problems:
         raise DataError(f"{len(problems)} results of the study cannot be read", problems)
     planned = tuple(_optional(folder / "plan.json").get("arms", ()))
-    return Arms(_with_all(finished, planned), planned, _optional(folder / "failures.json"))
+    return Arms(tuple(_in_steps(finished)), planned, _optional(folder / "failures.json"))
 
 
 def values_of(arms: Iterable[Finished], rung: str, metric: str, *, reading: str = "", is_raw: bool = False) -> Values:
@@ -197,44 +216,11 @@ def _rungs(rungs: Mapping[str, Any]) -> dict[str, list[Item]]:
             for rung, items in rungs.items()}  # fmt: skip
 
 
-def _with_all(finished: Sequence[Finished], planned: Sequence[str]) -> tuple[Finished, ...]:
-    """One group for the arms of all clusters, where choices of what is held out leave different numbers of them.
-
-    Where all is 8 for one choice and a step on the way to 9 for another, the arm stands in both groups.
-    """
-    counts: dict[str, set[int]] = {}
-    for name in (*planned, *(arm.name for arm in finished)):
-        if (match := OF_CLUSTERS.match(name)) is not None:
-            counts.setdefault(match[2] or "", set()).add(int(match[1]))
-    most = {choice: max(found) for choice, found in counts.items()} | _asked_of_bases(finished)
-    steps = {count for choice, found in counts.items() for count in found if count < most[choice]}
-    if not planned:  # what is a step elsewhere may not be the end of a choice whose base has yet to be asked
-        known = _asked_of_bases(finished)
-        most = {choice: count for choice, count in most.items() if choice in known or count not in steps}
-    if len({count for choice, count in most.items() if choice in counts}) < 2:
-        return tuple(finished)
-    grouped = []
-    for arm in finished:
-        is_all = arm.kind == "clusters" and arm.clusters == most.get(_choice(arm.name))
-        grouped += [replace(arm, group="clusters-all")] if is_all else []
-        grouped += [arm] if not is_all or arm.clusters in steps else []
-    return tuple(grouped)
-
-
-def _asked_of_bases(finished: Iterable[Finished]) -> dict[str, int]:
-    """How many clusters may be trained in each choice: those of the trained tasks that its base was asked."""
-    return {
-        _choice(arm.name): len(clusters)
-        for arm in finished
-        if arm.kind == "base"
-        for clusters in [{i.cluster for rungs in arm.readings.values() for i in rungs.get("phrasings", ())}]
-        if clusters
-    }
-
-
-def _choice(name: str) -> str:
-    _, _, number = name.rpartition(".h")
-    return number if number.isdigit() else ""
+def _in_steps(finished: Sequence[Finished]) -> list[Finished]:
+    """The arms; one of all clusters stands among those of its number too, where that is a step of another choice."""
+    steps = {arm.clusters for arm in finished if arm.kind == "clusters" and arm.group != ALL}
+    full = [arm for arm in finished if arm.group == ALL and arm.clusters in steps]
+    return [*finished, *(replace(arm, group=f"clusters-{arm.clusters}") for arm in full)]
 
 
 def _optional(path: Path) -> dict[str, Any]:

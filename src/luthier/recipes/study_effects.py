@@ -1,30 +1,26 @@
 """What else tuning promises, measured before and after: dependence on phrasing, intent, few examples, forgetting, cost.
 
-"Before" is the base in its better reading, "after" the arm of all clusters. Each part is None or empty where its arms
-are not there.
+"Before" is the base in its better zero-shot reading, "after" the arm of all clusters. Each part is None or empty where
+its arms are not there.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
 from luthier.recipes.study_arms import RUNGS, Arms, Finished, Values, by_template, differences, values_of
+from luthier.recipes.study_readings import Readings
+from luthier.recipes.study_scores import estimate
+from luthier.recipes.studying.measures import FEW_SHOT
 from luthier.stats.intervals import ratio_interval
 
 Json = dict[str, Any]
-Chosen = Mapping[str, Mapping[tuple[str, str], str]]
-"""For each base the reading that counts, by rung and metric."""
-Estimator = Callable[[Values], Json | None]
-"""The mean over tasks with its interval."""
-
-COPY = "copy"
-"""The reading that asks no model and says the prompt again."""
 PROMISES = {
     "contrast": {"right": "group_right"},
     "paraphrase": {"consistent": "is_consistent", "right": "is_right"},
@@ -32,20 +28,20 @@ PROMISES = {
 """What is counted in each kind of set, and the field that says so."""
 
 
-def effects(arms: Arms, chosen: Chosen, estimate: Estimator) -> Json:
+def effects(arms: Arms, readings: Readings) -> Json:
     """All parts, by name."""
     return {
-        "spread": list(spread(arms, chosen, estimate)),
-        "promises": list(promises(arms, estimate)),
-        "transfer": transfer(arms, chosen, estimate),
+        "spread": list(spread(arms, readings)),
+        "promises": list(promises(arms)),
+        "transfer": transfer(arms, readings),
         "forgetting": list(forgetting(arms)),
         "cost": cost(arms),
-        "specialists": list(specialists(arms, chosen, estimate)),
-        "copy": list(copied(arms, estimate)),
+        "specialists": list(specialists(arms, readings)),
+        "copy": list(copied(readings)),
     }
 
 
-def spread(arms: Arms, chosen: Chosen, estimate: Estimator) -> Iterator[Json]:
+def spread(arms: Arms, readings: Readings) -> Iterator[Json]:
     """How much the score of a task depends on its phrasing: sd and inter-quartile range over templates of one item set.
 
     Before and after are measured on the same templates and rows. A model that fails everywhere has no spread: the
@@ -55,8 +51,7 @@ def spread(arms: Arms, chosen: Chosen, estimate: Estimator) -> Iterator[Json]:
     if arms.main is None or base is None:
         return
     for rung in RUNGS:
-        before = values_of(arms.groups[base], rung, "generated", reading=chosen[base].get((rung, "generated"), "none"))
-        after = values_of(arms.groups[arms.main], rung, "generated")
+        before, after = (readings.values(group, rung, "generated") for group in (base, arms.main))
         shared = {place: keys for place, items in after.items() if (keys := items.keys() & before.get(place, {}).keys())
                   and len({template for template, _ in keys}) > 1}  # fmt: skip
         kept = [{place: {key: values[place][key] for key in sorted(keys)} for place, keys in shared.items()}
@@ -73,29 +68,32 @@ def spread(arms: Arms, chosen: Chosen, estimate: Estimator) -> Iterator[Json]:
         yield {**row, "score": {"before": estimate(kept[0]), "after": estimate(kept[1])}}
 
 
-def promises(arms: Arms, estimate: Estimator) -> Iterator[Json]:
-    """Contrast groups that are wholly right, paraphrase sets answered alike: before and after, paired by set."""
+def promises(arms: Arms) -> Iterator[Json]:
+    """Contrast groups that are wholly right, paraphrase sets answered alike: before and after, paired by set.
+
+    Before is the zero-shot reading with the larger share of right sets; the few-shot reading stands beside it.
+    """
     base = arms.base_of(arms.main) if arms.main else None
     if arms.main is None or base is None:
         return
     for kind, counted in PROMISES.items():
         after = _sets(arms.groups[arms.main], kind)
         readings = _set_readings(arms.groups[base], kind)
+        shots = readings.pop(FEW_SHOT, {})
         if not after or not readings:
             continue
         right, keys = counted["right"], after.keys()
         shares = {name: _share(sets, right, sets.keys() & keys) for name, sets in readings.items()}
         best = max(shares, key=lambda name: shares[name])
-        common = [key for key in after if key in readings[best]]
         for what, name in counted.items():
-            pairs = [_flags({key: found[key] for key in common}, name) for found in (readings[best], after)]
+            before, few, tuned = (_flags(sets, name) for sets in (readings[best], shots, after))
             yield {
-                "kind": kind, "what": what, "sets": len({key[1:] for key in common}), "base_reading": best,
-                "before": estimate(pairs[0]), "after": estimate(pairs[1]), "difference": estimate(differences(*pairs)),
+                "kind": kind, "what": what, "sets": len({key[1:] for key in after if key in readings[best]}),
+                "base_reading": best, **_compared(before, tuned), "few_shot": _compared(few, tuned),
             }  # fmt: skip
 
 
-def transfer(arms: Arms, chosen: Chosen, estimate: Estimator) -> Json | None:
+def transfer(arms: Arms, readings: Readings) -> Json | None:
     """Scores of a new task learned from few examples, from the base and from the tuned model, and their differences."""
     found: dict[tuple[str, int, str], Values] = {}
     for finished in arms.groups.values():
@@ -107,7 +105,7 @@ def transfer(arms: Arms, chosen: Chosen, estimate: Estimator) -> Json | None:
     if not found:
         return None
     places = {place for values in found.values() for place in values}
-    zero = _without_examples(arms, chosen)
+    zero = _without_examples(arms, readings)
     for method in sorted({method for method, _, _ in found}):
         for start, values in zero.items():
             found[method, 0, start] = {place: items for place, items in values.items() if place in places}
@@ -157,7 +155,7 @@ def cost(arms: Arms) -> Json | None:
     return found
 
 
-def specialists(arms: Arms, chosen: Chosen, estimate: Estimator) -> Iterator[Json]:
+def specialists(arms: Arms, readings: Readings) -> Iterator[Json]:
     """A model of one task: against its base and against the model of all clusters, on that task and on all others."""
     for group in arms.tuned:
         finished = arms.groups[group]
@@ -165,10 +163,8 @@ def specialists(arms: Arms, chosen: Chosen, estimate: Estimator) -> Iterator[Jso
         if finished[0].kind != "specialist" or base is None:
             continue
         for side, rung in (("its own task", "phrasings"), ("unseen clusters", "clusters")):
-            ours = values_of(finished, rung, "generated")
-            reading = chosen[base].get((rung, "generated"), "none")
-            before = values_of(arms.groups[base], rung, "generated", reading=reading)
-            full = values_of(arms.groups[arms.main], rung, "generated") if arms.main else {}
+            ours, before = (readings.values(name, rung, "generated") for name in (group, base))
+            full = readings.values(arms.main, rung, "generated") if arms.main else {}
             yield {
                 "arm": group, "task": finished[0].about.get("task"), "side": side, "score": estimate(ours),
                 "against_base": estimate(differences(before, ours)),
@@ -176,23 +172,29 @@ def specialists(arms: Arms, chosen: Chosen, estimate: Estimator) -> Iterator[Jso
             }  # fmt: skip
 
 
-def copied(arms: Arms, estimate: Estimator) -> Iterator[Json]:
+def copied(readings: Readings) -> Iterator[Json]:
     """What saying the prompt again scores, by rung, where the study measured it: the floor of overlap metrics."""
-    bases = [arm for finished in arms.groups.values() for arm in finished if arm.kind == "base"]
     for rung in RUNGS:
-        if (found := estimate(values_of(bases, rung, "generated", reading=COPY))) is not None:
+        if (found := estimate(readings.copied(rung))) is not None:
             yield {"rung": rung, **found}
 
 
-def _without_examples(arms: Arms, chosen: Chosen) -> dict[str, Values]:
-    """Where the curves begin: the base in its better reading, and the tuned model, without any example of the task."""
+def _without_examples(arms: Arms, readings: Readings) -> dict[str, Values]:
+    """Where the curves begin: the base, zero-shot, and the tuned model, without any example of the task."""
     if arms.main is None:
         return {}
-    zero = {"tuned": values_of(arms.groups[arms.main], "clusters", "generated")}
+    zero = {"tuned": readings.values(arms.main, "clusters", "generated")}
     if base := arms.base_of(arms.main):
-        reading = chosen[base].get(("clusters", "generated"), "none")
-        zero["base"] = values_of(arms.groups[base], "clusters", "generated", reading=reading)
+        zero["base"] = readings.values(base, "clusters", "generated")
     return zero
+
+
+def _compared(before: Values, after: Values) -> Json:
+    """The scores of both on what both answered, and their paired difference."""
+    both = {place: items.keys() & after.get(place, {}).keys() for place, items in before.items()}
+    sides = [{place: {key: values[place][key] for key in sorted(keys)} for place, keys in both.items() if keys}
+             for values in (before, after)]  # fmt: skip
+    return {"before": estimate(sides[0]), "after": estimate(sides[1]), "difference": estimate(differences(*sides))}
 
 
 def _sd(items: Mapping[tuple[str, str], float]) -> float:

@@ -6,14 +6,17 @@ from collections.abc import Iterator, Mapping
 from statistics import fmean
 from typing import Any
 
-from luthier.recipes.study_words import RUNG_NAMES, arm_name, difference_of, score_of
+from luthier.recipes.study_readings import FEW, ZERO
+from luthier.recipes.study_words import BASE_NAMES, RUNG_NAMES, arm_name, difference_of, score_of, score_words
+from luthier.recipes.studying.measures import COPY
 from luthier.reports import Interval, interval_plot
 from luthier.reports.curves import Curve, Level, Point, curve_plot
 
 Json = Mapping[str, Any]
 
-SCORE = "right answers above chance, 0 to 1"
 CLUSTERS = "trained clusters (log scale)"
+METRIC_NAMES = {"generated": "generated", "ranked": "likeliest option"}
+LEVEL_NAMES = {**BASE_NAMES, COPY: "the input copied"}
 
 
 def figures(study: Json) -> dict[str, tuple[str, str]]:
@@ -22,18 +25,23 @@ def figures(study: Json) -> dict[str, tuple[str, str]]:
 
 
 def _drawn(study: Json) -> Iterator[tuple[str, str, str]]:
-    held_out = [curve for metric, name in (("generated", "generated"), ("ranked", "likeliest option"))
+    score = score_words(study)
+    held_out = [curve for metric, name in METRIC_NAMES.items()
                 if (curve := _over_clusters(study, "clusters", metric, name)).points]  # fmt: skip
-    if held_out:
-        base = score_of(study, study["base"], "clusters")
-        level = Level("base, better reading", base["value"], base["low"], base["high"]) if base else None
-        yield ("clusters", curve_plot(held_out, x_label=CLUSTERS, y_label=SCORE, level=level),
+    if held_out and study["varies_clusters"]:
+        levels = [_level(reading, found) for reading in (ZERO, FEW)
+                  if (found := score_of(study, study["base"], "clusters", reading=reading))]  # fmt: skip
+        yield ("clusters", curve_plot(held_out, x_label=CLUSTERS, y_label=score, levels=levels),
                "Tasks of clusters that were never trained. Bars: 95 % over tasks. Rings: single blocks. The base, as "
-               "generated, with its interval")  # fmt: skip
+               "generated, with its intervals")  # fmt: skip
+    if over := study["over_tasks"]:
+        yield ("tasks", _over_tasks(over, score),
+               "Tasks of clusters that were never trained, against the number of trained tasks. Bars: 95 % over tasks. "
+               "Rings: single blocks. Levels, as generated: nothing trained")  # fmt: skip
     rungs = [curve for rung, name in RUNG_NAMES.items()
              if (curve := _over_clusters(study, rung, "generated", name, has_dots=False)).points]  # fmt: skip
-    if len(rungs) > 1:
-        yield ("rungs", curve_plot(rungs, x_label=CLUSTERS, y_label=SCORE),
+    if len(rungs) > 1 and study["varies_clusters"]:
+        yield ("rungs", curve_plot(rungs, x_label=CLUSTERS, y_label=score),
                "Generated answers. New phrasings and new tasks are of the clusters that each arm trained, so their "
                "tasks change along the curve; new clusters are the same tasks throughout")  # fmt: skip
     others = [(g, d) for g in study["arms"] if (d := difference_of(study, g, "clusters", "all clusters"))]
@@ -41,7 +49,21 @@ def _drawn(study: Json) -> Iterator[tuple[str, str, str]]:
         rows = [Interval(arm_name(study, g), d["value"], d["low"], d["high"]) for g, d in others]
         yield ("arms", interval_plot(rows, x_label="score less that of the arm of all clusters", reference=0.0),
                "New clusters, generated, paired item by item. Left of the line: worse than all clusters")  # fmt: skip
-    yield from _transfers(study)
+    yield from _transfers(study, score)
+
+
+def _level(name: str, found: Json) -> Level:
+    return Level(LEVEL_NAMES[name], found["value"], found["low"], found["high"])
+
+
+def _over_tasks(over: Json, score: str) -> str:
+    curves = []
+    for metric, name in METRIC_NAMES.items():
+        points = [Point(p["trained_tasks"], p["value"], p["low"], p["high"], tuple(p["by_block"].values()))
+                  for p in over["points"] if p["metric"] == metric]  # fmt: skip
+        curves += [Curve(name, points)] if points else []
+    levels = [_level(found["name"], found) for found in over["levels"] if found["metric"] == "generated"]
+    return curve_plot(curves, x_label="trained tasks (log scale)", y_label=score, levels=levels)
 
 
 def _over_clusters(study: Json, rung: str, metric: str, name: str, *, has_dots: bool = True) -> Curve:
@@ -54,7 +76,7 @@ def _over_clusters(study: Json, rung: str, metric: str, name: str, *, has_dots: 
     return Curve(name, sorted(points, key=lambda point: point.x))
 
 
-def _transfers(study: Json) -> Iterator[tuple[str, str, str]]:
+def _transfers(study: Json, score: str) -> Iterator[tuple[str, str, str]]:
     found = study["transfer"]
     for way in sorted({p["way"] for p in found["points"]}) if found else ():
         curves = []
@@ -66,5 +88,5 @@ def _transfers(study: Json) -> Iterator[tuple[str, str, str]]:
         if not curves:
             continue
         words = "every weight trained" if way == "full" else f"trained by {way}"
-        yield (f"transfer-{way}", curve_plot(curves, x_label="examples of the new task (log scale)", y_label=SCORE),
+        yield (f"transfer-{way}", curve_plot(curves, x_label="examples of the new task (log scale)", y_label=score),
                f"Learning a task of an unseen cluster, {words}. Bars: 95 %")  # fmt: skip

@@ -9,8 +9,9 @@ from statistics import fmean
 from typing import Any
 
 from luthier.recipes import study_words
-from luthier.recipes.study_arms import RUNGS
-from luthier.recipes.study_figures import figures
+from luthier.recipes.study_arms import METRICS, RUNGS
+from luthier.recipes.study_figures import LEVEL_NAMES, METRIC_NAMES, figures
+from luthier.recipes.study_readings import BEST, FEW, ZERO
 from luthier.recipes.study_summary import COUNTED, write_summary
 from luthier.recipes.study_words import (
     RUNG_MEANINGS,
@@ -18,22 +19,31 @@ from luthier.recipes.study_words import (
     arm_name,
     closing_lines,
     difference_of,
+    named_scores,
     score_of,
     verdicts,
 )
+from luthier.recipes.studying.measures import FEW_SHOT
 from luthier.reports import Page
 from luthier.reports.curves import standalone
 
 Json = Mapping[str, Any]
 
-ABOUT = """A score is the share of right answers above chance, (score - chance) / (1 - chance): 0 is guessing among the
-options shown, 1 is always right. It is the mean over tasks of the mean over blocks; a block is one seed and one choice
-of held-out clusters. Generated: what the model wrote is graded. Likeliest option: the right option is found likeliest
+ABOUT = """A score is the mean grade above chance, (grade - chance) / (1 - chance): 0 is guessing among the options
+shown, 1 is always right. It is the mean over tasks of the mean over blocks; a block is one seed and one choice of
+held-out clusters. Generated: what the model wrote is graded. Likeliest option: the right option is found likeliest
 among those shown.
+
+The base is asked as the tuned arms are, without examples, through the chat template and in plain text. Its better
+zero-shot reading, of each kind of items, is what tuned arms are compared with by name. Few-shot is the base with solved
+training rows before each question, against tuned arms without any.
 
 Intervals are 95 % and resample tasks: they speak for further tasks of the kind. With fewer than five tasks they
 resample the rows of each, and speak for these tasks alone. Neither holds the luck of a training: for that see how far
 the single blocks, the rings, lie apart."""
+AGAINST_BASE = {"base": "less the base, zero-shot", "base, few-shot": "less the base, few-shot"}
+"""The roles of the base in every comparison, and their columns."""
+READING_NAMES = {"chat": "chat template", "plain": "plain text", FEW_SHOT: "plain text, few-shot"}
 NO_BREAK = "\u00a0"
 UNEQUAL = 0.01
 """Arms whose tokens differ by more than this share of their mean are said to be unequal."""
@@ -60,6 +70,7 @@ def report(study: Json, drawn: Mapping[str, tuple[str, str]], run_folder: Path) 
         page.heading("What is missing")
         page.table(["not there"], [[text] for text in study["missing"]])
     _curve(page, study, drawn)
+    _over_tasks(page, study, drawn)
     _rungs(page, study, drawn)
     _arms(page, study, drawn)
     _tasks(page, study)
@@ -80,21 +91,23 @@ def _figure(page: Page, drawn: Mapping[str, tuple[str, str]], name: str) -> None
 
 
 def _curve(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> None:
+    if study["scores"]:
+        page.heading("What a score is")
+        page.text(ABOUT)
     arms = [group for group, about in study["arms"].items() if about["kind"] == "clusters"]
-    if not any(score_of(study, group, "clusters") for group in arms):
+    if not study["varies_clusters"] or not any(score_of(study, group, "clusters") for group in arms):
         return
     page.heading("Held-out clusters against the number of trained ones")
-    page.text(ABOUT)
     _figure(page, drawn, "clusters")
     rows = []
     for group in arms:
-        differences = [difference_of(study, group, "clusters", role) for role in ("base", "fewest clusters")]
+        differences = [difference_of(study, group, "clusters", role) for role in (*AGAINST_BASE, "fewest clusters")]
         rows.append([arm_name(study, group), number(score_of(study, group, "clusters")),
                      number(score_of(study, group, "clusters", "ranked")),
                      *(number(d, is_signed=True) for d in differences)])  # fmt: skip
     page.table(
-        ["trained on", "generated", "likeliest option", "generated, less the base", "generated, less the fewest"], rows,
-        "Differences are paired item by item, the base in its better reading",
+        ["trained on", "generated", "likeliest option", *AGAINST_BASE.values(), "less the fewest"], rows,
+        "Differences are of generated answers, paired item by item",
     )  # fmt: skip
     slopes = [("new clusters, generated (named before the run)", study["slope"]),
               *((_slope_name(name), found) for name, found in study["slopes"].items())]  # fmt: skip
@@ -110,6 +123,37 @@ def _curve(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> Non
         page.table(["block", "change with each doubling"], by_block, "The named slope, block by block")
 
 
+def _over_tasks(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> None:
+    over = study["over_tasks"]
+    if over is None:
+        return
+    page.heading("Held-out clusters against the number of trained tasks")
+    _figure(page, drawn, "tasks")
+    found = {(p["trained_tasks"], p["arm"], p["metric"]): p for p in over["points"]}
+    gained = {(d["arm"], d["role"]): d for d in over["differences"]}
+    rows = []
+    for name in dict.fromkeys(level["name"] for level in over["levels"]):
+        levels = {level["metric"]: level for level in over["levels"] if level["name"] == name}
+        rows.append([f"nothing: {LEVEL_NAMES[name]}", 0, number(levels.get("generated")), number(levels.get("ranked")),
+                     "", ""])  # fmt: skip
+    for tasks, group in sorted({key[:2] for key in found}):
+        gains = [gained.get((group, role)) for role in (ZERO, FEW)]
+        scores = [found.get((tasks, group, metric)) for metric in METRICS]
+        rows.append([arm_name(study, group), round(tasks, 1), *(number(score) for score in scores),
+                     *(number(gain, is_signed=True) for gain in gains)])  # fmt: skip
+    blocks = f"{len(over['blocks'])} block{'s' if len(over['blocks']) > 1 else ''}"
+    whole = "in which all of these arms are finished" if over["is_whole"] else "of which none has all of these arms yet"
+    page.table(
+        ["trained on", "tasks", "generated", "likeliest option", *AGAINST_BASE.values()], rows,
+        f"Over {blocks} {whole}. Differences are of generated answers, paired item by item",
+    )  # fmt: skip
+    slopes = [[METRIC_NAMES[metric], number(slope, is_signed=True), len(slope["by_block"])]
+              for metric, slope in over["slopes"].items()]  # fmt: skip
+    if slopes:
+        page.table(["score", "change with each doubling of tasks", "blocks"], slopes,
+                   "Slopes: a description, not the test that was named before the run")  # fmt: skip
+
+
 def _rungs(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> None:
     if not study["scores"]:
         return
@@ -118,19 +162,19 @@ def _rungs(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> Non
     _figure(page, drawn, "rungs")
     for rung in RUNGS:
         rows = []
-        for group in study["arms"]:
-            found, ranked = score_of(study, group, rung), score_of(study, group, rung, "ranked")
+        for group, reading, name in named_scores(study):
+            found, ranked = (score_of(study, group, rung, metric, reading=reading) for metric in METRICS)
             if found is None:
                 continue
             rows.append([
-                arm_name(study, group), number(found), _score(found["raw"]), _score(found["median"]), _quartiles(found),
+                name, number(found), _score(found["raw"]), _score(found["median"]), _quartiles(found),
                 number(ranked), _score(ranked["raw"]) if ranked else None, found["tasks"], found["items"],
             ])  # fmt: skip
         if rows:
             page.table(
                 ["trained on", "generated", "raw", "median", "quartiles", "likeliest option", "raw", "tasks", "items"],
                 rows, f"{RUNG_NAMES[rung].capitalize()}: {RUNG_MEANINGS[rung]}. Raw: chance not taken out. Median and "
-                "quartiles are over templates. The base is in its better reading",
+                "quartiles are over templates",
             )  # fmt: skip
 
 
@@ -157,14 +201,15 @@ def _tasks(page: Page, study: Json) -> None:
         return
     page.heading(f"Task by task: {arm_name(study, study['main'])} against the base")
     for rung in RUNGS:
-        rows = [[t["cluster"], t["task"], *(_score(t[key]) for key in ("base_generated", "generated")),
+        rows = [[t["cluster"], t["task"],
+                 *(_score(t[key]) for key in ("base_few_shot", "base_generated", "generated")),
                  number(t["difference"], is_signed=True), _score(t["median"]), _quartiles(t),
                  *(_score(t[key]) for key in ("base_ranked", "ranked")), t["items"]]
                 for t in study["tasks"] if t["rung"] == rung]  # fmt: skip
         if rows:
             page.table(
-                ["cluster", "task", "base", "tuned", "difference", "median", "quartiles", "base, likeliest",
-                 "tuned, likeliest", "items"],
+                ["cluster", "task", "base, few-shot", "base, zero-shot", "tuned", "difference to zero-shot", "median",
+                 "quartiles", "base, likeliest", "tuned, likeliest", "items"],
                 rows, f"{RUNG_NAMES[rung].capitalize()}. The intervals of one task resample its rows",
             )  # fmt: skip
 
@@ -192,13 +237,15 @@ def _promises(page: Page, study: Json) -> None:
              ("paraphrase", "consistent"): "paraphrase sets: the answer stays the same",
              ("paraphrase", "right"): "paraphrase sets: every answer right"}  # fmt: skip
     rows = [[words[p["kind"], p["what"]], p["sets"], number(p["before"]), number(p["after"]),
-             number(p["difference"], is_signed=True)] for p in study["promises"]]  # fmt: skip
+             number(p["difference"], is_signed=True), number(p["few_shot"]["before"]),
+             number(p["few_shot"]["difference"], is_signed=True)] for p in study["promises"]]  # fmt: skip
     if rows:
         page.heading("Intent")
         page.text("A contrast group asks different things about one topic, and counts as right only if every answer is "
                   "right. A paraphrase set asks one thing in several ways. A model that always says the same is "
                   "consistent too: read it beside the share that is right.")  # fmt: skip
-        page.table(["share of", "groups", "base", "tuned", "difference, paired"], rows)
+        page.table(["share of", "groups", "base, zero-shot", "tuned", "difference, paired", "base, few-shot",
+                    "tuned less that"], rows)  # fmt: skip
 
 
 def _transfer(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> None:
@@ -250,14 +297,24 @@ def _specialists(page: Page, study: Json) -> None:
 
 
 def _base(page: Page, study: Json) -> None:
-    metrics = {"generated": "generated", "ranked": "likeliest option", "best": "likeliest option, else generated"}
-    rows = [[arm_name(study, r["base"]), RUNG_NAMES[r["rung"]], r["reading"], metrics[r["metric"]], number(r),
-             "taken" if r["is_chosen"] else ""] for r in study["readings"]]  # fmt: skip
+    metrics = {**METRIC_NAMES, "best": "likeliest option, else generated"}
+    roles = {ZERO: "better zero-shot reading", FEW: "few-shot", BEST: "best of all"}
+    rows = [[arm_name(study, r["base"]), RUNG_NAMES[r["rung"]], READING_NAMES[r["reading"]], metrics[r["metric"]],
+             number(r), ", ".join(roles[role] for role in r["roles"])] for r in study["readings"]]  # fmt: skip
     if rows:
         page.heading("How the base was read")
-        page.text("The base was never shown the chat form, so it is asked through the chat template and in few-shot "
-                  "plain text in the form that suits it best. Tuned arms must beat the better.")  # fmt: skip
-        page.table(["base", "items", "reading", "by", "score", ""], rows)
+        page.text("The base was never shown the chat form, so it is asked in plain text too, in the form that does "
+                  "best on training rows. Tuned arms are asked without examples: the better zero-shot reading is "
+                  "what they are compared with by name; the few-shot reading and the best of all stand beside "
+                  "it.")  # fmt: skip
+        page.table(["base", "items", "reading", "by", "score", "counts as"], rows)
+        gains = [[arm_name(study, study["main"]), RUNG_NAMES[rung],
+                  *(number(difference_of(study, study["main"], rung, role), is_signed=True) for role in AGAINST_BASE),
+                  number(difference_of(study, study["main"], rung, "base, best of all readings"), is_signed=True)]
+                 for rung in RUNGS] if study["main"] else []  # fmt: skip
+        if gains:
+            page.table(["trained on", "items", *AGAINST_BASE.values(), "less the best of all"], gains,
+                       "Generated answers of tuned arms less the base, paired item by item")  # fmt: skip
     if study["copy"]:
         copied = [[RUNG_NAMES[c["rung"]], number(c)] for c in study["copy"]]
         page.table(["items", "saying the prompt again scores"], copied, "The floor of overlap metrics")

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from luthier.recipes.study_arms import RUNGS
+from luthier.recipes.study_arms import ALL, RUNGS
+from luthier.recipes.study_readings import FEW, ZERO
 from luthier.reports import Tone
 
 Json = Mapping[str, Any]
@@ -20,6 +21,9 @@ RUNG_MEANINGS = {
 }
 WORDINGS = {"none": "without instructions", "name": "with task names for instructions",
             "definition": "with definitions for instructions"}  # fmt: skip
+OVERLAPS = {"rouge_l": "ROUGE-L", "chrf": "chrF"}
+"""Graders whose grade is no share of right answers."""
+BASE_NAMES = {ZERO: "base, better zero-shot reading", FEW: "base, few-shot"}
 
 
 class Said(NamedTuple):
@@ -33,13 +37,13 @@ class Said(NamedTuple):
 def arm_name(study: Json, group: str) -> str:
     """An arm in words.
 
-    >>> arm_name({"arms": {"clusters-4": {"kind": "clusters", "clusters": [4, 4]}}, "main": None}, "clusters-4")
+    >>> arm_name({"arms": {"clusters-4": {"kind": "clusters", "clusters": [4, 4]}}}, "clusters-4")
     '4 clusters'
     """
     about = study["arms"][group]
     kind = about["kind"]
     if kind == "clusters":
-        every = "all " if group == study["main"] else ""
+        every = "all " if group == ALL else ""
         return f"{every}{_count(about['clusters'], 'cluster')}"
     if kind == "base":
         return "base" if group == "base" else f"base {_last(about['base'])}"
@@ -71,13 +75,37 @@ def number(found: Json | None, *, is_signed: bool = False) -> str:
     return f"{text} [{found['low']:{sign}.3f}, {found['high']:{sign}.3f}]"
 
 
-def score_of(study: Json, arm: str | None, rung: str, metric: str = "generated") -> Json | None:
-    """The score of an arm."""
-    return next((s for s in study["scores"] if (s["arm"], s["rung"], s["metric"]) == (arm, rung, metric)), None)
+def score_words(study: Json) -> str:
+    """What a score is, for an axis or above a table.
+
+    >>> score_words({"graders": ["rouge_l"]}), score_words({"graders": ["choice", "exact"]})
+    ('ROUGE-L, 0 to 1', 'right answers above chance, 0 to 1')
+    """
+    names = [OVERLAPS.get(grader, "right answers above chance") for grader in study["graders"]]
+    return f"{' or '.join(dict.fromkeys(names)) or 'right answers above chance'}, 0 to 1"
+
+
+def score_of(study: Json, arm: str | None, rung: str, metric: str = "generated", *, reading: str = ZERO) -> Json | None:
+    """The score of an arm; that of a base in its better zero-shot reading, or its few-shot one."""
+    wanted = (arm, rung, metric)
+    return next((s for s in study["scores"] if (s["arm"], s["rung"], s["metric"]) == wanted
+                 and s["reading"] in (None, reading)), None)  # fmt: skip
+
+
+def named_scores(study: Json) -> Iterator[tuple[str, str, str]]:
+    """Group, reading and name of every row of a table of scores: a base has one for each kind of reading."""
+    for group, about in study["arms"].items():
+        name = arm_name(study, group)
+        for reading in (ZERO, FEW) if about["kind"] == "base" else (ZERO,):
+            words = BASE_NAMES[reading].removeprefix("base")
+            yield group, reading, f"nothing: {name}{words}" if about["kind"] == "base" else name
 
 
 def difference_of(study: Json, arm: str | None, rung: str, role: str, metric: str = "generated") -> Json | None:
-    """The paired difference of an arm to "base", "fewest clusters", "all clusters" or the strictest base."""
+    """The paired difference of an arm to what has the role.
+
+    Roles: "base" (zero-shot), "base, few-shot", "base, best of all readings", "fewest clusters", "all clusters".
+    """
     wanted = (arm, rung, role, metric)
     return next((d for d in study["differences"] if (d["arm"], d["rung"], d["role"], d["metric"]) == wanted), None)
 
@@ -87,6 +115,8 @@ def verdicts(study: Json) -> list[Said]:
     found = [_slope(study)]
     if against := difference_of(study, study["main"], "clusters", "base"):
         found.append(_against_base(study, against))
+    if against := difference_of(study, study["main"], "clusters", "base, few-shot"):
+        found.append(_against_few_shot(study, against))
     if overlap := _overlap(study):
         found.append(overlap)
     return found
@@ -103,25 +133,21 @@ def closing_lines(study: Json, page: Path) -> list[str]:
 
 
 def _table(study: Json) -> Iterator[str]:
-    arms = [
-        g
-        for g, about in study["arms"].items()
-        if about["kind"] not in ("transfer", "specialist") and any(s["arm"] == g for s in study["scores"])
-    ]
-    if not arms:
-        yield "No arm of the study is finished yet."
-        return
-    head = ["trained on", *(RUNG_NAMES[rung] for rung in RUNGS), "new clusters, against the base"]
     rows = []
-    for group in arms:
-        scores = [score_of(study, group, rung) for rung in RUNGS]
+    for group, reading, label in named_scores(study):
+        scores = [score_of(study, group, rung, reading=reading) for rung in RUNGS]
+        if study["arms"][group]["kind"] in ("transfer", "specialist") or not any(scores):
+            continue
         near = ["-" if s is None else f"{s['value']:.3f}" for s in scores[:-1]]
-        name = arm_name(study, group)
-        label = f"nothing: {name}, better reading" if study["arms"][group]["kind"] == "base" else name
         gain = number(difference_of(study, group, "clusters", "base"), is_signed=True)
         rows.append([label, *near, number(scores[-1]), "" if gain == "-" else gain])
+    if not rows:
+        yield "No arm of the study is finished yet."
+        return
+    head = ["trained on", *(RUNG_NAMES[rung] for rung in RUNGS), "new clusters, less the base, zero-shot"]
     blocks = len(study["blocks"])
-    yield f"Right answers above chance, 0 to 1, mean over tasks; {blocks} block{'s' if blocks > 1 else ''}; [95 %]"
+    words = score_words(study)
+    yield f"{words[0].upper()}{words[1:]}, mean over tasks; {blocks} block{'s' if blocks > 1 else ''}; [95 %]"
     yield ""
     yield from _aligned([head, *rows])
 
@@ -134,6 +160,9 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _slope(study: Json) -> Said:
     slope = study["slope"]
+    if slope is None and not study["varies_clusters"]:
+        return Said("The named test is not part of this study", "It needs arms of several numbers of clusters.",
+                    "unsure")  # fmt: skip
     if slope is None:
         return Said("The named test cannot be done yet", "It needs two numbers of trained clusters in one block.",
                     "unsure")  # fmt: skip
@@ -159,8 +188,8 @@ def _against_base(study: Json, against: Json) -> Said:
     strict = difference_of(study, study["main"], "clusters", "base, best of all readings")
     text = (
         f"On {against['tasks']} tasks of clusters that were never trained, tuning on {arm_name(study, study['main'])} "
-        f"scores {number(ours)}, the base in its better reading {number(base)}: "
-        f"{number(against, is_signed=True)}, paired item by item."
+        f"scores {number(ours)}, the base in its better zero-shot reading {number(base)}: "
+        f"{number(against, is_signed=True)}, paired item by item. Both are asked without examples."
     )
     if strict is not None:
         text += (
@@ -174,6 +203,24 @@ def _against_base(study: Json, against: Json) -> Said:
     if against["high"] < 0:
         return Said("Tuning hurts on clusters it never saw", text, "bad")
     return Said("Whether tuning helps on clusters never seen cannot be told from this study", text, "unsure")
+
+
+def _against_few_shot(study: Json, against: Json) -> Said:
+    """Never left out beside the verdict above: what a good prompt alone would do."""
+    ours = score_of(study, study["main"], "clusters")
+    base = score_of(study, against["against"], "clusters", reading=FEW)
+    text = (
+        f"With solved examples of trained tasks in its prompt the base scores {number(base)}, the tuned model without "
+        f"any {number(ours)}: {number(against, is_signed=True)}, paired item by item."
+    )
+    if against["low"] is None:
+        return Said("Whether tuning does more than examples in the prompt cannot be told from so few tasks", text,
+                    "unsure")  # fmt: skip
+    if against["low"] > 0:
+        return Said("Tuning does more than examples in the base's prompt", text, "good")
+    if against["high"] < 0:
+        return Said("Examples in the base's prompt do more than tuning", text, "bad")
+    return Said("Whether tuning does more than examples in the prompt cannot be told from this study", text, "unsure")
 
 
 def _overlap(study: Json) -> Said | None:

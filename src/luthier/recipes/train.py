@@ -59,7 +59,7 @@ def _rows(recipe: TuneRecipe, run: Run) -> stages.Material:
     folder = run.folder / "rows"
     found = read_examples(
         list(recipe.data.files), quarantine=folder / "quarantine.jsonl", strict=recipe.curate.strict,
-        columns=recipe.curate.columns,
+        columns=recipe.curate.columns, say=run.say,
     )  # fmt: skip
     if found.problems:
         run.say(f"train | {len(found.problems):,} rows cannot be used; see {folder / 'quarantine.jsonl'}")

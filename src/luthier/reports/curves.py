@@ -1,4 +1,4 @@
-"""A plot over amounts that double: values with their intervals, single runs as dots, a level to compare with.
+"""A plot over amounts that double: values with their intervals, single runs as dots, levels to compare with.
 
 Returns an SVG string in the manner of `luthier.reports.plots`; `standalone` makes a file of any of them.
 """
@@ -14,10 +14,13 @@ from luthier.reports.page import escape
 from luthier.reports.plots import COLOURS, DASHES, FONT, WIDTH
 
 HEIGHT = 370.0
+LINE = 19.0
+"""Pixels from one line of the key to the next."""
 BESIDE = 7.0
 """Pixels between the marks of two curves at one x, so that intervals do not hide each other."""
 LIGHT, DARK = "#1c2024", "#e4e7ea"
-LEVEL_LOOK = "stroke-dasharray:5 4;opacity:.7"
+GRID = "stroke:currentColor"
+LEVEL_DASHES = ("5 4", "2 3", "11 3 2 3")
 DARK_COLOURS = ("#5fb2ea", "#f08c4a", "#3fc79d", "#dc94c3", "#e6c84a", "#a5d3f2", "#c3cad0")
 
 
@@ -52,9 +55,9 @@ class Level:
 
 
 def curve_plot(
-    curves: Sequence[Curve], *, x_label: str, y_label: str, level: Level | None = None, title: str = ""
+    curves: Sequence[Curve], *, x_label: str, y_label: str, levels: Sequence[Level] = (), title: str = ""
 ) -> str:
-    """Curves over a logarithmic x axis with a tick at every x that occurs; names stand in a line above."""
+    """Curves over a logarithmic x axis with a tick at every x that occurs, and levels across it; names stand above."""
     title = title or f"{y_label} by {x_label}"
     points = [point for curve in curves for point in curve.points]
     if not points:
@@ -64,16 +67,20 @@ def curve_plot(
     log_low, log_high = math.log2(xs[0]), math.log2(xs[-1])
     x = Scale(log_low, log_high if log_high > log_low else log_low + 1, 58 + room, WIDTH - room)
     known = [v for p in points for v in (p.value, finite(p.low), finite(p.high), *p.dots) if v is not None]
-    known += [v for v in (level.value, finite(level.low), finite(level.high)) if v is not None] if level else []
-    y = Scale(*span(known, padding=0.06), HEIGHT - 50, 48)
-    names = [curve.name for curve in curves] + ([level.name] if level is not None else [])
-    marks = [_names(names, num_curves=len(curves)), _text(4, 36, y_label, soft=True), *_grid(xs, x, y, x_label)]
-    if level is not None:
-        marks.append(_level(level, y))
+    known += [v for one in levels for v in (one.value, finite(one.low), finite(one.high)) if v is not None]
+    keys = [*((curve.name, _curve_look(n)) for n, curve in enumerate(curves)),
+            *((level.name, _level_look(n)) for n, level in enumerate(levels))]  # fmt: skip
+    lines = [keys] if _key_width(keys) <= WIDTH or not levels else [keys[: len(curves)], keys[len(curves) :]]
+    down = LINE * (len(lines) - 1)
+    height = HEIGHT + down
+    y = Scale(*span(known, padding=0.06), height - 50, 48 + down)
+    marks = [_key(line, 15 + LINE * n) for n, line in enumerate(lines)]
+    marks += [_text(4, 36 + down, y_label, soft=True), *_grid(xs, x, y, x_label)]
+    marks += [_level(level, y, number) for number, level in enumerate(levels)]
     for number, curve in enumerate(curves):
         shift = BESIDE * (number - (len(curves) - 1) / 2)
         marks.append(_curve(curve, x, y, number, shift))
-    return _svg(HEIGHT, title, marks)
+    return _svg(height, title, marks)
 
 
 def standalone(svg: str) -> str:
@@ -89,20 +96,20 @@ def standalone(svg: str) -> str:
 
 def _grid(xs: Sequence[float], x: Scale, y: Scale, label: str) -> list[str]:
     left, right = 58.0, float(WIDTH)
-    marks = [_line(left, y.start, right, y.start, "opacity:.45")]
+    marks = [_line(left, y.start, right, y.start, f"{GRID};opacity:.45")]
     values = ticks(y.low, y.high)
     for tick, text in zip(values, tick_texts(values), strict=True):
-        marks.append(_line(left, y.at(tick), right, y.at(tick), "opacity:.12"))
+        marks.append(_line(left, y.at(tick), right, y.at(tick), f"{GRID};opacity:.12"))
         marks.append(_text(left - 8, y.at(tick) + 4, text, anchor="end", soft=True))
     for value in xs:
         at = x.at(math.log2(value))
-        marks.append(_line(at, y.end, at, y.start, "opacity:.12"))
+        marks.append(_line(at, y.end, at, y.start, f"{GRID};opacity:.12"))
         marks.append(_text(at, y.start + 18, number_text(value), anchor="middle", soft=True))
     marks.append(_text((left + right) / 2, y.start + 38, label, anchor="middle", soft=True))
     return marks
 
 
-def _level(level: Level, y: Scale) -> str:
+def _level(level: Level, y: Scale, number: int) -> str:
     low, high = finite(level.low), finite(level.high)
     marks = []
     if low is not None and high is not None:
@@ -110,7 +117,7 @@ def _level(level: Level, y: Scale) -> str:
         marks.append(f'<rect x="58" y="{y.at(high):.1f}" width="{WIDTH - 58}" height="{height:.1f}" '
                      'style="fill:currentColor;opacity:.07"/>')  # fmt: skip
     at = y.at(level.value)
-    marks.append(_line(58, at, WIDTH, at, LEVEL_LOOK))
+    marks.append(_line(58, at, WIDTH, at, _level_look(number)))
     return "".join(marks)
 
 
@@ -132,23 +139,31 @@ def _curve(curve: Curve, x: Scale, y: Scale, number: int, shift: float) -> str:
     return "".join(marks)
 
 
-def _names(names: Sequence[str], *, num_curves: int) -> str:
-    """The key: the curves, then the level."""
+def _key(keys: Sequence[tuple[str, str]], at: float) -> str:
+    """One line of names, each after a piece of its line. They are cut only where they would not all fit."""
     marks, x = [], 4.0
-    for number, name in enumerate(names):
-        shown = fitted(name, WIDTH / len(names) - 44, FONT)
-        if number < num_curves:
-            style = f"stroke:{_colour(number)};stroke-width:3;stroke-dasharray:{DASHES[number % len(DASHES)]}"
-            marks.append(f'<line x1="{x:.1f}" y1="11" x2="{x + 22:.1f}" y2="11" style="{style}"/>')
-        else:
-            marks.append(_line(x, 11, x + 22, 11, LEVEL_LOOK))
-        marks.append(_text(x + 28, 15, shown))
+    fits = _key_width(keys) <= WIDTH
+    for name, look in keys:
+        shown = name if fits else fitted(name, WIDTH / len(keys) - 44, FONT)
+        marks += [_line(x, at - 4, x + 22, at - 4, look), _text(x + 28, at, shown)]
         x += text_width(shown, FONT) + 48
     return "".join(marks)
 
 
+def _key_width(keys: Sequence[tuple[str, str]]) -> float:
+    return sum(text_width(name, FONT) + 48 for name, _ in keys) - 16
+
+
+def _curve_look(number: int) -> str:
+    return f"stroke:{_colour(number)};stroke-width:3;stroke-dasharray:{DASHES[number % len(DASHES)]}"
+
+
+def _level_look(number: int) -> str:
+    return f"stroke:currentColor;stroke-dasharray:{LEVEL_DASHES[number % len(LEVEL_DASHES)]};opacity:.7"
+
+
 def _line(x1: float, y1: float, x2: float, y2: float, look: str) -> str:
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" style="stroke:currentColor;{look}"/>'
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" style="{look}"/>'
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", soft: bool = False) -> str:

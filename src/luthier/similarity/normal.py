@@ -27,7 +27,7 @@ INVISIBLE = re.compile(
 LINE_END = re.compile("\r\n?|[\u2028\u2029\x85]")
 _CONTROLS = bytes(code for code in (*range(32), 127) if code not in b"\t\n")
 _OTHER_BLANK = re.compile(r"[^\S\n ]")
-_INNER_BLANKS = re.compile(r"(?<=\S)  +")
+_INNER_BLANKS = re.compile(r" (?<=\S ) +")
 _FIRST_LINES = re.compile(r"\A(?: *\n)+")
 _EMPTY_LINE = re.compile(r"\n +(?=\n)")
 
@@ -39,8 +39,9 @@ def normal_form(text: str) -> str:
     'Caf\u00e9 au lait'
     """
     if not is_plain(text):
-        text = unicodedata.normalize("NFC", INVISIBLE.sub("", LINE_END.sub("\n", text)))
-        text = _OTHER_BLANK.sub(" ", text)
+        if not is_shown(text):
+            text = _OTHER_BLANK.sub(" ", INVISIBLE.sub("", LINE_END.sub("\n", text)))
+        text = unicodedata.normalize("NFC", text)
     text = text.replace("\t", " ")
     if "  " in text:
         text = _INNER_BLANKS.sub(" ", text)
@@ -53,6 +54,14 @@ def normal_form(text: str) -> str:
 def is_plain(text: str) -> bool:
     """Whether a text is ASCII without control characters, tab and line feed apart. Most texts are; the test is fast."""
     return text.isascii() and len(text.encode("ascii").translate(None, _CONTROLS)) == len(text)
+
+
+def is_shown(text: str) -> bool:
+    """Whether a text has no blank but space, tab and line feed, and nothing that does not show; a fast test.
+
+    Some texts without such characters fail it: those with a character that Python does not know.
+    """
+    return text.replace("\n", " ").replace("\t", " ").isprintable()
 
 
 def exact_key(texts: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Literal, NamedTuple, get_args
@@ -123,18 +123,15 @@ class _HeldOut:
     def __init__(self, held_out: Sequence[Example], kinds: Sequence[Kind]) -> None:
         self.kinds = kinds
         self.by_form: dict[str, Example] = {}
-        self.by_short: dict[str, Example] = {}
         self.by_link: dict[str, Example] = {}
-        texts: dict[str, Example] = {}
+        self.by_text: dict[str, Example] = {}
         for example in held_out:
             text = prompt_text(example)
-            texts.setdefault(text, example)
-            form = normal_form(text)
-            self.by_form.setdefault(form, example)
-            self.by_short.setdefault(form.casefold(), example)
+            self.by_text.setdefault(text, example)
+            self.by_form.setdefault(normal_form(text), example)
             for link in example.links:
                 self.by_link.setdefault(link, example)
-        self.near = _NearIndex(texts) if "near" in kinds else None
+        self.near = NearIndex(self.by_text) if "near" in kinds else None
         self.known: dict[str, tuple[Kind, Example, float] | None] = {}
 
     def overlaps(self, example: Example) -> Iterable[Overlap]:
@@ -155,38 +152,47 @@ class _HeldOut:
         form = normal_form(text)
         if form in self.by_form:
             return ("exact", self.by_form[form], 1.0) if "exact" in self.kinds else None
-        if self.near is None:
-            return None
-        words = _words(text)
-        if len(words) < SHORT_WORDS:
-            other = self.by_short.get(form.casefold())
-            return None if other is None else ("near", other, 1.0)
-        match = self.near.match(_shingles(words))
-        return None if match is None else ("near", *match)
+        found = next(self.near.near_to(text), None) if self.near is not None else None
+        return None if found is None else ("near", self.by_text[found.text], found.similarity)
 
 
 _LINKS: tuple[tuple[Kind, str], ...] = (("row", ROW_LINK), ("source", SOURCE_LINK))
 
 
-class _NearIndex:
-    """Held-out texts by the rarest of their shingles."""
+class Near(NamedTuple):
+    """A text that another is near to."""
 
-    def __init__(self, texts: dict[str, Example]) -> None:
-        self.examples: list[Example] = []
+    text: str
+    similarity: float
+    """Jaccard similarity of the shingles of both; 1 for short texts."""
+
+
+class NearIndex:
+    """Texts, ready to be asked which of them another one is near to."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        """Index the texts, equal ones once."""
+        self.texts = tuple(dict.fromkeys(texts))
+        self.by_form: dict[str, list[int]] = {}
         self.sets: list[Shingles] = []
-        for text, example in texts.items():
+        for number, text in enumerate(self.texts):
             words = _words(text)
-            if len(words) >= SHORT_WORDS:
-                self.examples.append(example)
-                self.sets.append(_shingles(words))
+            self.by_form.setdefault(normal_form(text).casefold(), []).append(number)
+            self.sets.append(_shingles(words) if len(words) >= SHORT_WORDS else frozenset())
         self.counts = Counter(shingle for shingles in self.sets for shingle in shingles)
         self.postings: dict[tuple[str, ...], list[int]] = {}
         for number, shingles in enumerate(self.sets):
             for shingle in self._prefix(shingles):
                 self.postings.setdefault(shingle, []).append(number)
 
-    def match(self, shingles: Shingles) -> tuple[Example, float] | None:
-        """The first held-out example that is near, and how near."""
+    def near_to(self, text: str) -> Iterator[Near]:
+        """The texts that this one is near to, in their order; itself too, if it is among them."""
+        words = _words(text)
+        if len(words) < SHORT_WORDS:
+            for number in self.by_form.get(normal_form(text).casefold(), ()):
+                yield Near(self.texts[number], 1.0)
+            return
+        shingles = _shingles(words)
         numbers = {number for shingle in self._prefix(shingles) for number in self.postings.get(shingle, ())}
         size = len(shingles)
         for number in sorted(numbers):
@@ -196,8 +202,7 @@ class _NearIndex:
             shared = len(shingles & other)
             similarity = shared / (size + len(other) - shared)
             if similarity >= NEAR_JACCARD:
-                return self.examples[number], similarity
-        return None
+                yield Near(self.texts[number], similarity)
 
     def _prefix(self, shingles: Shingles) -> list[tuple[str, ...]]:
         """As many of the rarest as a near set cannot all lack; ties in the order of the alphabet, the same for both."""

@@ -94,7 +94,11 @@ class Fit:
 
 def rows_of(examples: Sequence[Example], renderer: Renderer, *, max_length: int, overlong: str) -> Fit:
     """Examples rendered and fitted to `max_length`; nothing is cut or left out without being counted."""
-    rendered = [(example.id, row) for example in examples for row in renderer.render(example.messages)]
+    rendered = [
+        (example.id, row)
+        for example in examples
+        for row in renderer.render(example.messages, tools=example.tools, where=example.source)
+    ]
     return fit_rows(rendered, max_length=max_length, overlong=overlong)
 
 

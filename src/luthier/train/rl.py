@@ -59,7 +59,7 @@ def grpo(
         completions = generate(chosen, sampling)
         grades = grade_all([e for e in chosen for _ in range(settings.group_size)], completions)
         on_rollout(step, completions, grades)
-        prompts = [model.renderer.prompt(e.prompt) for e in chosen]
+        prompts = [model.renderer.prompt(e.prompt, tools=e.tools) for e in chosen]
         rollout = assemble(prompts, completions, grades, settings, max_length=model.max_length)
         batches = micro_batches(
             rollout.rows, micro_batch_tokens=config.micro_batch_tokens, is_packed=how.is_packed

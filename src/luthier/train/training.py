@@ -182,10 +182,8 @@ def way_through(network: Any, config: TrainConfig, place: Place, max_length: int
         longest=max_length,
     )  # fmt: skip
     how, reason = ranks.from_first((how, reason))  # a gap at the limit must not send processes different ways
-    place.run.say(
-        f"{place.kind} | rows packed, each sees itself alone (tried on this model)" if how.is_packed
-        else f"{place.kind} | rows padded{f': {reason}' if reason else ''}"
-    )  # fmt: skip
+    kind = "packed, each sees itself alone (tried on this model)" if how.is_packed else "padded"
+    place.run.say(f"{place.kind} | rows {kind}{f': {reason}' if reason else ''}")
     return how
 
 

@@ -20,7 +20,9 @@ def test_files_are_required_and_become_paths():
             made(DataConfig, data)
 
 
-@pytest.mark.parametrize("data", [{"dev_share": 1.0}, {"held_out_share": -0.1}, {"dev_share": 0.5, "held_out_share": 0.5}])
+@pytest.mark.parametrize(
+    "data", [{"dev_share": 1.0}, {"held_out_share": -0.1}, {"dev_share": 0.5, "held_out_share": 0.5}]
+)
 def test_shares_that_leave_nothing_to_train_on_are_refused(data):
     with pytest.raises(ConfigError):
         made(CurateConfig, data)

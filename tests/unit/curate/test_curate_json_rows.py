@@ -6,6 +6,7 @@ import json
 import pytest
 
 from luthier.curate.reading import read_rows
+from luthier.curate.shapes import convert
 
 GOOD = '{"prompt": "a", "completion": "b"}'
 
@@ -48,7 +49,7 @@ def test_bytes_that_are_not_utf8_are_a_fault_of_their_line_with_their_place_in_t
     assert reasons(rows) == [None, "not UTF-8", None]
     assert rows[1].raw == bad
     assert rows[1].fault.problem.found == f"byte 0xe9 at byte {len(GOOD) + 1 + 15} of the file"
-    assert rows[1].fault.problem.fix == "save the file as UTF-8"
+    assert "as cp1252 it would say" in rows[1].fault.problem.fix and "caf\u00e9" in rows[1].fault.problem.fix
 
 
 @pytest.mark.parametrize("value", ["[1, 2]", '"text"', "7", "null"])
@@ -110,6 +111,11 @@ def test_a_list_is_recognised_under_jsonl_and_lines_under_json(tmp_path):
     assert [row.line for row in rows_of(tmp_path, f"{GOOD}\n\n{GOOD}", "more.json")] == [1, 3]
 
 
+def test_a_line_that_is_a_list_at_the_beginning_of_json_lines_is_a_fault_of_its_own(tmp_path):
+    rows = rows_of(tmp_path, f"[{GOOD}]\n{GOOD}\n{GOOD}\n", "lines.jsonl")
+    assert reasons(rows) == ["not an object", None, None]
+
+
 def test_an_object_of_columns_gives_rows_by_number(tmp_path):
     rows = rows_of(tmp_path, '{"prompt": ["a", "b"],\n "completion": ["x", "y"]}', "columns.json")
     assert [(row.line, row.data) for row in rows] == [
@@ -129,7 +135,9 @@ def test_a_single_object_that_is_cut_off_is_one_fault(tmp_path):
 
 
 def test_compressed_files_are_read_and_a_cut_archive_gives_the_rows_before_the_cut(tmp_path):
-    lines = "".join(json.dumps({"prompt": f"{k:x}" * 50, "completion": str(k * 2654435761 % 2**32)}) + "\n" for k in range(5000))
+    lines = "".join(
+        json.dumps({"prompt": f"{k:x}" * 50, "completion": str(k * 2654435761 % 2**32)}) + "\n" for k in range(5000)
+    )
     packed = gzip.compress(lines.encode(), mtime=0)
     assert len(rows_of(tmp_path, packed, "rows.jsonl.gz")) == 5000
     rows = rows_of(tmp_path, packed[: len(packed) // 2], "rows.jsonl.gz")
@@ -142,3 +150,34 @@ def test_compressed_files_are_read_and_a_cut_archive_gives_the_rows_before_the_c
 def test_a_file_without_content_has_no_rows(tmp_path, name):
     assert rows_of(tmp_path, b"", name) == []
     assert rows_of(tmp_path, gzip.compress(b"\n \n") if name.endswith(".gz") else b"\n \n", name) == []
+
+
+def test_a_list_beside_facts_about_it_gives_its_rows(tmp_path):
+    rows = rows_of(tmp_path, json.dumps({"canary": "x", "examples": [json.loads(GOOD)] * 2}), "task.json")
+    assert [(row.line, row.data) for row in rows] == [(1, json.loads(GOOD)), (2, json.loads(GOOD))]
+    seed = {"instruction": "a", "instances": [{"input": "", "output": "b"}]}
+    assert [row.data for row in rows_of(tmp_path, json.dumps(seed), "seed.json")] == [seed]
+
+
+def test_a_task_of_super_natural_instructions_gives_its_instances_with_its_definition(tmp_path):
+    task = {"Contributors": ["x"], "Categories": ["Question Answering"], "Definition": ["Answer", "it."],
+            "Positive Examples": [{"input": "z", "output": "z"}],
+            "Instances": [{"id": "1", "input": "a", "output": ["b", "c"]}, {"id": "2", "input": "d", "output": [""]}]}  # fmt: skip
+    rows = rows_of(tmp_path, json.dumps(task, indent=4), "task001_answering.json")
+    first, second = (convert(row) for row in rows)
+    assert (first.shape, [m.content for m in first.records[0].messages]) == ("super-ni", ["Answer\nit.\n\na", "b"])
+    record = first.records[0]
+    assert (record.targets, record.task, record.cluster) == (("b", "c"), "task001_answering", "Question Answering")
+    assert second.fault.problem.where == f"{tmp_path}/task001_answering.json:2: output[0]"
+
+
+def test_numbers_beyond_64_bits_nan_and_duplicate_keys_are_read_as_json_reads_them(tmp_path):
+    text = '{"a": 123456789012345678901234567890, "b": [-0.0, NaN, 1e400], "c": 1, "c": "\\u00e9"}'
+    (row,) = rows_of(tmp_path, text)
+    assert repr(row.data) == repr(json.loads(text))
+
+
+def test_a_row_that_is_nested_without_end_is_a_fault(tmp_path):
+    nested = {"prompt": "a", "completion": "b", "x": json.loads("[" * 300 + "]" * 300)}
+    for name, text in (("rows.jsonl", json.dumps(nested)), ("rows.json", json.dumps([nested]))):
+        assert reasons(rows_of(tmp_path, text, name)) == ["not JSON"]

@@ -49,6 +49,11 @@ CONVERSATIONS = [
      [("user", "a!"), ("assistant", "b")]),
     ("messages", {"messages": [user("a"), assistant("b")], "label": True}, PAIR),
     ("messages", {"messages": [user("a"), assistant("b")], "tools": "[]"}, PAIR),
+    ("messages", {"messages": [user("a"), assistant("b", reasoning_content="so")]},
+     [("user", "a"), ("assistant", "<think>\nso\n</think>\n\nb")]),
+    ("messages", {"messages": [user("a"), assistant([{"type": "reasoning", "value": "so"}, {"type": "text", "value": "b"}])]},
+     [("user", "a"), ("assistant", "<think>\nso\n</think>\n\nb")]),
+    ("prompt/completion", {"prompt": [user("a")], "system": "s", "completion": "b"}, [("system", "s"), *PAIR]),
     ("sharegpt", {"conversations": [{"from": "system", "value": "s"}, {"from": "human", "value": "a"},
                                     {"from": "gpt", "value": "b"}]}, [("system", "s"), *PAIR]),
     ("sharegpt", {"conversation": [{"from": "Human", "value": "a"}, {"from": "chatgpt", "value": "b"}]}, PAIR),
@@ -60,54 +65,81 @@ CONVERSATIONS = [
 def test_a_row_of_each_shape_becomes_the_conversation_that_it_holds(shape, row, expected):
     result = converted(row)
     assert (result.shape, result.fault) == (shape, None)
-    assert turns(result.record) == expected
-    assert result.record.source == "rows.jsonl:41"
+    assert turns(result.records[0]) == expected
+    assert result.records[0].source == "rows.jsonl:41"
 
 
 @pytest.mark.parametrize("blank", ["", " ", None, "<noinput>", "N/A", "None", "n/a", "\u200b"])
 def test_a_placeholder_input_is_no_input(blank):
-    assert turns(converted({"instruction": "a", "input": blank, "output": "b"}).record) == PAIR
+    assert turns(converted({"instruction": "a", "input": blank, "output": "b"}).records[0]) == PAIR
 
 
 def test_a_list_of_outputs_becomes_targets_and_the_first_is_the_answer():
-    record = converted({"task": "t1", "id": "x", "input": "a", "output": ["b", "c"]}).record
+    record = converted({"task": "t1", "id": "x", "input": "a", "output": ["b", "c"]}).records[0]
     assert turns(record) == PAIR
     assert record.targets == ("b", "c")
     assert record.task == "t1"
 
 
 def test_targets_beside_an_answer_are_accepted_too():
-    assert converted({"prompt": "a", "answer": "b", "targets": ["c", "b"]}).record.targets == ("b", "c")
-    assert converted({"prompt": "a", "targets": ["c", "b"]}).record.targets == ("c", "b")
+    assert converted({"prompt": "a", "answer": "b", "targets": ["c", "b"]}).records[0].targets == ("b", "c")
+    assert converted({"prompt": "a", "targets": ["c", "b"]}).records[0].targets == ("c", "b")
 
 
 def test_loss_weights_are_kept_where_they_differ_from_what_the_role_has_anyway():
     row = {"messages": [{**user("a"), "loss_weight": 0.0}, assistant("b", loss_weight=0.0), user("c"),
                         assistant("d", weight=1)]}  # fmt: skip
-    record = converted(row).record
+    record = converted(row).records[0]
     assert [message.weight for message in record.messages] == [None, 0.0, None, None]
     assert [message.loss_weight for message in record.messages] == [0.0, 0.0, 0.0, 1.0]
+
+
+def test_weights_of_parts_are_the_weight_of_their_turn():
+    parts = [{"type": "text", "text": "b", "loss_weight": 0.5}, {"type": "text", "text": "c", "loss_weight": 0.5}]
+    (record,) = converted({"messages": [user("a"), assistant(parts)]}).records
+    assert [(message.content, message.weight) for message in record.messages] == [("a", None), ("bc", 0.5)]
+
+
+@pytest.mark.parametrize("label", [False, "false", " False"])
+def test_a_row_marked_as_bad_is_usable_and_must_not_be_learnt(label):
+    rows = [
+        {"prompt": "a", "completion": "b", "label": label},
+        {"messages": [user("a"), assistant("b")], "kto_tag": label},
+    ]
+    for row in rows:
+        result = converted(row)
+        assert (result.dropped, result.fault) == ("marked as bad", None)
+        assert turns(result.records[0]) == PAIR
+        name = "label" if "label" in row else "kto_tag"
+        assert converted({**row, name: True}).dropped is None
+
+
+def test_a_row_marked_as_bad_that_is_broken_is_a_fault():
+    result = converted({"prompt": "a", "completion": "", "label": False})
+    assert (result.fault.reason, result.dropped) == ("empty answer", None)
 
 
 def test_our_own_example_keeps_everything_it_says():
     row = {
         "messages": [user("a")], "targets": ["b"], "choices": ["b", "c"], "grading": {"grader": "choice"}, "task": "t",
         "cluster": "k", "template": "p", "language": "en", "links": ["doc 1"], "licence": "MIT", "source": "faq.jsonl:3",
+        "tools": [{"type": "function", "function": {"name": "t"}}], "generator": "g",
     }  # fmt: skip
-    assert converted(row, licence="CC0").record == Example.of(
+    assert converted(row, licence="CC0").records[0] == Example.of(
         [Message(role="user", content="a")], targets=["b"], choices=["b", "c"], grading={"grader": "choice"}, task="t",
         cluster="k", template="p", language="en", links=("doc 1",), licence="MIT", source="faq.jsonl:3",
+        tools=[{"type": "function", "function": {"name": "t"}}], generator="g",
     )  # fmt: skip
 
 
 def test_a_row_without_a_licence_gets_the_one_given():
-    assert converted({"prompt": "a", "completion": "b"}, licence="CC0").record.licence == "CC0"
-    assert converted({"prompt": "a", "completion": "b", "license": "MIT"}, licence="CC0").record.licence == "MIT"
+    assert converted({"prompt": "a", "completion": "b"}, licence="CC0").records[0].licence == "CC0"
+    assert converted({"prompt": "a", "completion": "b", "license": "MIT"}, licence="CC0").records[0].licence == "MIT"
 
 
 def test_a_row_may_end_on_the_user_when_it_has_targets_or_grading():
     for rest in ({"targets": ["b"]}, {"grading": {"grader": "rules.py:polite"}}):
-        assert turns(converted({"messages": [user("a")], **rest}).record) == [("user", "a")]
+        assert turns(converted({"messages": [user("a")], **rest}).records[0]) == [("user", "a")]
 
 
 HH = "\n\nHuman: x\n\nAssistant: y\n\nHuman: a\n\nAssistant: "
@@ -130,14 +162,14 @@ PREFERENCES = [
 def test_each_way_of_writing_a_preference_gives_its_prompt_and_both_answers(row, prompt):
     result = converted(row)
     assert (result.shape, result.fault) == ("preference", None)
-    assert isinstance(result.record, Preference)
-    assert turns(result.record) == prompt
-    assert (result.record.chosen, result.record.rejected, result.record.origin) == ("b", "c", "file")
+    assert isinstance(result.records[0], Preference)
+    assert turns(result.records[0]) == prompt
+    assert (result.records[0].chosen, result.records[0].rejected, result.records[0].origin) == ("b", "c", "file")
 
 
 def test_our_own_preference_keeps_where_it_came_from():
     row = {"prompt": [user("a")], "chosen": "b", "rejected": "c", "origin": "edit", "source": "trace:9", "links": ["l"]}
-    record = converted(row).record
+    record = converted(row).records[0]
     assert (record.origin, record.source, record.links) == ("edit", "trace:9", ("l",))
 
 
@@ -168,12 +200,6 @@ FAULTS = [
      "wrong order", "messages[2].role", "'system'"),
     ({"messages": [user("a"), assistant("b", weight="much")]}, "wrong weight", "messages[1].weight", "'much'"),
     ({"messages": [user("a"), assistant("b", loss_weight=-1)]}, "wrong weight", "messages[1].loss_weight", "-1 (int)"),
-    ({"messages": [user("a"), assistant(None, tool_calls=[{"id": 1}])]}, "tool calls", "messages[1].tool_calls", "id"),
-    ({"messages": [user("a"), {"role": "tool", "content": "b"}]}, "tool calls", "messages[1].role", "'tool'"),
-    ({"conversations": [{"from": "human", "value": "a"}, {"from": "function_call", "value": "b"}]},
-     "tool calls", "conversations[1].from", "'function_call'"),
-    ({"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}], "tools": "[{}]"},
-     "tool calls", "tools", "'[{}]'"),
     ({"messages": [user([{"type": "image_url", "image_url": {}}]), assistant("b")]},
      "not text", "messages[0].content[0]", "'image_url'"),
     ({"instruction": "a", "input": "", "output": ""}, "empty answer", "output", "''"),
@@ -188,14 +214,17 @@ FAULTS = [
     ({"instruction": "a", "instances": []}, "missing answer", "", "instruction, instances"),
     ({"instruction": "a", "question": "b", "answer": "c"}, "ambiguous fields", "question", "instruction and question"),
     ({"prompt": "a", "output": "b", "answer": "c"}, "ambiguous fields", "answer", "output and answer"),
-    ({"prompt": "a", "completion": "b", "label": False}, "marked as bad", "label", "false"),
     ({"messages": [user("a")], "targets": "b"}, "wrong field", "targets", "'b'"),
     ({"messages": [user("a")], "targets": ["b"], "grading": "exact"}, "wrong field", "grading", "'exact'"),
     ({"prompt": "a", "completion": "b", "history": "x"}, "not a conversation", "history", "'x'"),
     ({"prompt": [user("a"), assistant("b")], "completion": "c"}, "wrong order", "prompt", "ends with the assistant"),
     ({"text": "a", "n": 1}, "unknown shape", "", "the fields text, n"),
     ({}, "unknown shape", "", "none at all"),
-    ({"prompt": {"text": "a", "replies": []}}, "unknown shape", "", "the fields prompt"),
+    ({"prompt": {"text": "a"}}, "unknown shape", "", "the fields prompt"),
+    ({"messages": [user("a"), assistant([{"type": "text", "text": "b", "loss_weight": 0}, {"type": "text", "text": "c"}])]},
+     "wrong weight", "messages[1].content", "different weights"),
+    ({"messages": [user("a"), assistant("b", weight=10**400)]}, "wrong weight", "messages[1].weight", "10000"),
+    ({"prompt": "a", "chosen": "b", "rejected": "c", "tools": [{"name": "t"}]}, "tool calls", "tools", "tools"),
     ({"prompt": "a", "chosen": "b", "rejected": " b"}, "no preference", "rejected", "the same answer"),
     ({"prompt": "a", "chosen": "b", "rejected": None}, "empty answer", "rejected", "null"),
     ({"chosen": "b", "rejected": "c"}, "missing prompt", "", "chosen, rejected"),
@@ -210,7 +239,7 @@ FAULTS = [
 @pytest.mark.parametrize(("row", "reason", "field", "found"), FAULTS)
 def test_a_bad_row_is_a_problem_with_its_place_its_finding_and_a_fix(row, reason, field, found):
     result = converted(row)
-    assert result.record is None
+    assert not result.records
     problem = result.fault.problem
     assert (result.fault.reason, problem.where) == (reason, f"rows.jsonl:41: {field}".removesuffix(": "))
     assert found in problem.found

@@ -59,7 +59,7 @@ def rows(folder: Path, truth: dict[str, Any]) -> dict[tuple[str, int], tuple[str
     found = {}
     for name in (*(f"raw/{name}" for name in truth["files"]), *truth["apart"]):
         for row, converted in converted_rows(folder / name, columns={}, licence=None):
-            record: Any = converted.record
+            record: Any = converted.records[0] if converted.records else None
             is_read = record is not None
             turn = (record.messages[-2].content, record.messages[-1].content) if is_read else None
             found[name, row.line] = turn
@@ -98,10 +98,18 @@ def test_curation_finds_what_it_can_find_and_takes_the_rest(
 ) -> None:
     files = [folder / "raw" / name for name in truth["files"]]
     done = curate(files, out=tmp_path, config=CurateConfig(), say=lambda line: None)
-    assert done.ledger["kept"] == ROWS
-    assert done.ledger["merged"] == {"duplicate": truth["total"]["exact_duplicates"]}
+    near = {
+        frozenset((f"{folder}/{file}:{row['line']}", f"{folder}/{file}:{row['of']}"))
+        for file, row in planted(truth, "near_duplicate")
+    }
+    merged = [json.loads(line) for line in done.paths["merged"].read_text(encoding="utf-8").splitlines()]
+    found = {frozenset((row["where"], row["into_where"])) for row in merged if row["rule"] == "near-duplicate"}
+    assert found and found <= near
+    assert done.ledger["merged"] == {"duplicate": truth["total"]["exact_duplicates"], "near-duplicate": len(found)}
+    assert done.ledger["kept"] == ROWS - len(found)
     assert sum(done.ledger["quarantined"].values()) == truth["total"]["quarantine"]
     assert done.ledger["conflicts"]["prompts"] == len(planted(truth, "conflicting_answer"))
+    assert done.ledger["personal"]["rows"] == len(planted(truth, "personal_data"))
 
 
 def test_exact_duplicates_and_conflicts_repeat_a_prompt_and_near_duplicates_nearly(

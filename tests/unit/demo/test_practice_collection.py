@@ -1,5 +1,6 @@
 """The practice tasks as a whole: enough of them, in enough words, and none of their words in the plain text."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -11,7 +12,7 @@ import pytest
 from luthier.demo.collection import practice_collection, runs_of_words, template_runs
 from luthier.demo.rewards import REWARD_TASKS
 from luthier.demo.text import documents, requests_by_cluster
-from luthier.tasks.task import Task, TaskRow
+from luthier.tasks.task import Task, TaskRow, Template
 
 COLLECTION = practice_collection()
 TASKS = COLLECTION.tasks
@@ -38,7 +39,7 @@ NOT_INVERTED = {
 }  # fmt: skip
 """Tasks that are never turned around, by the reason."""
 
-CHAT_MARKS = ("<|", "|>", "###", "[inst]", "user:", "assistant", "system:", "human:", "<s>", "options:\n-")
+CHAT_MARKS = ("[user]", "[system]", "<|", "|>", "###", "[inst]", "user:", "assistant", "system:", "human:", "<s>", "options:\n-")
 
 each_task = pytest.mark.parametrize("task", (*TASKS, *REWARD_TASKS), ids=lambda task: task.name)
 
@@ -47,6 +48,11 @@ def rows(task: Task, count: int) -> Iterator[TaskRow]:
     assert task.make is not None
     rng = Random(f"rows of {task.name}")
     return (task.make(rng) for _ in range(count))
+
+
+def wording(template: Template) -> tuple[tuple[str, ...], ...]:
+    """The words of each turn, slots among them, without case and signs."""
+    return tuple(tuple(re.findall(r"[\w']+", turn.lower())) for turn in template.turns)
 
 
 @cache
@@ -70,6 +76,15 @@ def test_every_task_is_asked_in_ten_ways_and_no_wording_belongs_to_two_tasks() -
 
     assert [task.name for task in TASKS if len(set(task.plain_templates)) < 10] == []
     assert [turns for turns, count in wordings.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("name", COLLECTION.held_out_tasks)
+def test_an_unseen_task_shares_no_template_with_another_task(name: str) -> None:
+    wordings = {task.name: {wording(template) for template in task.templates} for task in (*TASKS, *REWARD_TASKS)}
+    unseen = wordings.pop(name)
+
+    assert unseen
+    assert {other: shared for other, of_other in wordings.items() if (shared := of_other & unseen)} == {}
 
 
 def test_two_thirds_of_the_tasks_are_turned_around_in_two_ways_and_the_others_cannot_be() -> None:

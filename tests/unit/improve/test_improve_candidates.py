@@ -7,6 +7,7 @@ from luthier.improve import candidates as reasons
 from luthier.improve.candidates import collect
 from luthier.improve.holdout import Holdout, is_holdout
 from luthier.records import Feedback, Message
+from luthier.tasks.overlap import NearIndex
 from luthier.traces import Trace
 
 
@@ -219,10 +220,29 @@ def test_one_rater_cannot_teach_more_than_the_limit(gather) -> None:
     assert [found.feedback[f"f{k}"] for k in (3, 4)] == [reasons.OVER_LIMIT] * 2
 
 
-def test_near_duplicates_of_a_holdout_conversation_are_no_candidates(gather) -> None:
-    traces = [trace("first", HELD[0], created_at="1"), trace("second", TRAIN[0], created_at="2")]
-    found = gather(traces[::-1], [edit("f", "first", "x"), edit("g", "second", "y")], near=lambda texts: [(0, 1)])
-    assert found.candidates == () and len(found.holdout_items) == 2
+LONG = "Our office moves to the third floor in spring. Who will carry the plants, and who takes care of {}?"
+LONG_WORDS = [f"{chr(97 + k % 26)}{chr(97 + k // 26)}" for k in range(300)]
+LONG_TRAIN = [t for w in LONG_WORDS if not is_holdout([user(t := LONG.format(w))], 0.2, "s")]
+LONG_HELD = [t for w in LONG_WORDS if is_holdout([user(t := LONG.format(w))], 0.2, "s")]
+
+
+def near_search(roots):
+    index = NearIndex(roots)
+    return lambda root: [found.text for found in index.near_to(root)]
+
+
+def test_near_duplicates_of_holdout_items_are_not_learned_from_and_are_counted(gather) -> None:
+    prompts = [LONG_HELD[0], *LONG_TRAIN[:3], *TRAIN[:2]]
+    traces = [trace(f"t{k}", prompt, created_at=str(k)) for k, prompt in enumerate(prompts)]
+    feedback = [edit(f"f{k}", f"t{k}", "Yes.") for k in range(len(prompts))]
+    found = gather(traces[::-1], feedback, near=near_search)
+    assert {c.source for c in found.candidates} == {p.source for p in found.preferences} == {"trace:t4", "trace:t5"}
+    assert [found.traces[f"t{k}"] for k in range(6)] == [reasons.HOLDOUT] * 4 + [reasons.USED] * 2
+    ledger = found.ledger()
+    assert ledger["conversations"] == {"read": 6, "nearly the same as an earlier one": 3}
+    assert ledger["traces"] == {"read": 6, "holdout": 4, "used": 2}
+    without = gather(traces, feedback)
+    assert len(without.candidates) == 5 and without.ledger()["conversations"]["nearly the same as an earlier one"] == 0
 
 
 def test_what_is_near_to_both_sides_teaches_nothing_and_is_no_item(gather) -> None:
@@ -231,7 +251,11 @@ def test_what_is_near_to_both_sides_teaches_nothing_and_is_no_item(gather) -> No
         trace("u", TRAIN[0], created_at="2"),
         trace("v", TRAIN[1], created_at="3"),
     ]
-    found = gather(traces, [edit("f", "v", "x"), compare("g", "v", "v")], near=lambda texts: [(0, 2), (1, 2)])
+
+    def near(texts):
+        return lambda text: [t for t in texts if (text == texts[2]) != (t == texts[2])]
+
+    found = gather(traces, [edit("f", "v", "x"), compare("g", "v", "v")], near=near)
     assert found.candidates == () and found.holdout_items == () and found.traces["v"] == reasons.NEITHER
     assert found.feedback == {"f": reasons.NEITHER, "g": reasons.NEITHER}
 
@@ -247,6 +271,16 @@ def test_a_conversation_that_does_not_end_with_a_user_turn_is_left_out(gather) -
         [thumb("f", "t", 1.0), thumb("g", "u", 1.0)],
     )
     assert found.candidates == () and found.skipped == {reasons.NO_PROMPT: 2}
+
+
+def steps_away(step: int):
+    """A search by which each text is near to those so many places before and behind it."""
+
+    def near(texts):
+        places = {text: k for k, text in enumerate(texts)}
+        return lambda text: [t for t in texts if text in places and abs(places[t] - places[text]) == step]
+
+    return near
 
 
 def random_store(seed: int) -> tuple[list[Trace], list[Feedback]]:
@@ -273,7 +307,7 @@ def random_store(seed: int) -> tuple[list[Trace], list[Feedback]]:
 @pytest.mark.parametrize("seed", range(25))
 def test_every_trace_and_every_feedback_event_is_accounted_for_once(gather, seed) -> None:
     traces, feedback = random_store(seed)
-    found = gather(traces, feedback, max_per_rater=30, near=lambda texts: [(0, 1), (2, 9), (3, 9)])
+    found = gather(traces, feedback, max_per_rater=30, near=steps_away(3))
     assert set(found.traces) == {t.id for t in traces} and set(found.feedback) == {f.id for f in feedback}
     for part, count in (("traces", len(traces)), ("feedback", len(feedback))):
         ledger = found.ledger()[part]
@@ -291,14 +325,11 @@ def test_every_trace_and_every_feedback_event_is_accounted_for_once(gather, seed
 def test_no_later_cycle_trains_on_what_an_earlier_one_could_evaluate_on(gather, seed) -> None:
     traces, feedback = random_store(seed)
 
-    def near(texts):
-        return [(k, k + 5) for k in range(len(texts) - 5)]
-
     evaluated: set[str] = set()
     trained: set[str] = set()
     for share in (0.3, 0.6, 1.0):
         part = traces[: int(len(traces) * share)]
-        found = gather(part, feedback[: int(len(feedback) * share)], near=near)
+        found = gather(part, feedback[: int(len(feedback) * share)], near=steps_away(5))
         evaluated |= {i.messages[0].content for i in found.holdout_items}
         trained |= {c.messages[0].content for c in found.candidates} | {p.prompt[0].content for p in found.preferences}
     assert trained and not trained & evaluated

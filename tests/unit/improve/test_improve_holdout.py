@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from luthier.errors import ConfigError, DataError
 from luthier.improve.holdout import Holdout, conversation_root, is_holdout
 from luthier.records import Example, Message
+from luthier.tasks.overlap import NearIndex
 
 
 def user(text: str) -> tuple[Message, ...]:
@@ -63,45 +64,83 @@ def test_about_the_share_of_conversations_is_held_out_and_the_salt_decides_which
     )
 
 
-def test_a_near_duplicate_joins_the_side_of_the_earliest(holdout) -> None:
-    held, trained = texts_of(True, 1)[0], texts_of(False, 1)[0]
+def near_search(roots):
+    index = NearIndex(roots)
+    return lambda root: [found.text for found in index.near_to(root)]
 
-    def near(texts):
-        return [(0, 1)] if len(texts) > 1 else []
 
-    assert holdout.sides([held, trained], near=near) == {held: "holdout", trained: "holdout"}
-    assert holdout.sides([trained, held], near=near) == {trained: "train", held: "train"}
+STREAMS = [[f"{stream}word{chr(97 + k % 26)}{chr(97 + k // 26)}" for k in range(60)] for stream in "abcdefgh"]
+
+
+def window(stream: int, start: int) -> str:
+    """40 words: nearly the same as a window of the same stream that starts at most 6 words away."""
+    return " ".join(STREAMS[stream][start : start + 40])
+
+
+def windows_of(side: bool) -> list[tuple[int, int]]:
+    """The windows that the hash alone would put on this side."""
+    found = ((stream, start) for stream in range(8) for start in range(20))
+    return [place for place in found if is_holdout(user(window(*place)), 0.2, "s") is side]
+
+
+def test_a_near_duplicate_joins_the_side_of_the_earlier(holdout) -> None:
+    (stream, start), trained = windows_of(True)[0], windows_of(False)
+    held = window(stream, start)
+    other = next(window(*place) for place in trained if place[0] == stream and 0 < abs(place[1] - start) <= 6)
+    assert holdout.sides([held, other], near=near_search) == ({held: "holdout", other: "holdout"}, {other})
+    assert holdout.sides([other, held], near=near_search) == ({other: "train", held: "train"}, {held})
+    assert holdout.sides([held, other]) == ({held: "holdout", other: "train"}, frozenset())
 
 
 def test_what_is_near_to_both_sides_is_on_neither(holdout) -> None:
-    held, trained, new = texts_of(True, 1)[0], *texts_of(False, 2)
-    found = holdout.sides([held, trained, new], near=lambda texts: [(2, 0), (1, 2)])
-    assert found[new] == "neither"
-    assert (
-        holdout.sides([held, trained, new, "later"], near=lambda texts: [(2, 0), (1, 2), (2, 3)])["later"] != "neither"
+    held, trained, between, later = next(
+        [window(stream, start + step) for step in (0, 8, 4, 7)]
+        for stream, start in windows_of(True)
+        if start + 8 < 20 and (stream, start + 8) in windows_of(False) and (stream, start + 7) in windows_of(False)
+    )
+    found = holdout.sides([held, trained, between], near=near_search)
+    assert found == ({held: "holdout", trained: "train", between: "neither"}, {between})
+    assert holdout.sides([held, trained, between, later], near=near_search).by_root[later] == "train", (
+        "near to one side"
     )
 
 
 def test_sides_do_not_change_as_the_store_grows(holdout) -> None:
-    texts = texts_of(True, 20) + texts_of(False, 30)
-
-    def near(known):  # each is near to the one seven places on
-        return [(k, k + 7) for k in range(len(known) - 7)]
-
-    whole = holdout.sides(texts, near=near)
+    texts = [window(stream, start) for start in (7, 0, 19, 13, 4, 10, 16, 2) for stream in range(8)]
+    whole = holdout.sides(texts, near=near_search)
+    assert set(whole.by_root.values()) == {"train", "holdout", "neither"}
+    assert len(whole.repeating) > 20
     for count in range(len(texts)):
-        assert holdout.sides(texts[:count], near=near) == {t: whole[t] for t in texts[:count]}
+        part = holdout.sides(texts[:count], near=near_search)
+        assert part.by_root == {text: whole.by_root[text] for text in texts[:count]}
+        assert part.repeating == whole.repeating.intersection(texts[:count])
+
+
+def test_what_is_near_to_an_item_of_a_gate_is_held_out_although_the_trace_is_gone(holdout) -> None:
+    stream, start = windows_of(True)[0]
+    other = next(window(*p) for p in windows_of(False) if p[0] == stream and 0 < abs(p[1] - start) <= 6)
+    holdout.spend([item(window(stream, start))], baseline="a", candidate="b")
+    assert holdout.sides([other], near=near_search).by_root[other] == "holdout"
+    assert holdout.sides([other], trained_on=[other], near=near_search).by_root[other] == "train", "it was trained on"
+
+
+def test_what_is_near_to_a_trained_row_is_no_item(holdout) -> None:
+    stream, start = windows_of(True)[0]
+    other = next(window(*p) for p in windows_of(False) if p[0] == stream and 0 < abs(p[1] - start) <= 6)
+    held = window(stream, start)
+    found = holdout.sides([held], trained_on=[other], near=near_search)
+    assert found == ({other: "train", held: "train"}, {held})
 
 
 def test_what_was_trained_on_can_no_longer_be_held_out(holdout) -> None:
     held = texts_of(True, 2)
-    assert holdout.sides(held, trained_on=held[:1]) == {held[0]: "train", held[1]: "holdout"}
+    assert holdout.sides(held, trained_on=held[:1]).by_root == {held[0]: "train", held[1]: "holdout"}
 
 
 def test_what_was_evaluated_on_is_held_out_for_ever_even_if_trained_on_elsewhere(holdout) -> None:
     held = texts_of(True, 1)[0]
     holdout.spend([item(held)], baseline="a", candidate="b")
-    assert holdout.sides([held], trained_on=[held]) == {held: "holdout"}
+    assert holdout.sides([held], trained_on=[held]).by_root == {held: "holdout"}
 
 
 def test_alpha_spent_over_all_gates_never_exceeds_the_budget(holdout) -> None:

@@ -13,6 +13,7 @@ from luthier.models.build import build_model, new_network, train_tokenizer
 from luthier.models.config import BuildConfig
 from luthier.models.load import load_model
 from luthier.recipes.pretrain import PretrainRecipe
+from luthier.records import Message
 
 SIZES = BuildConfig(vocabulary=320, hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=24, positions=32)
 
@@ -32,6 +33,25 @@ def test_the_seed_decides_the_weights(tmp_path):
     a, b, c = (load_model(tmp_path / name) for name in "abc")
     assert a.digest == b.digest != c.digest
     assert not torch.equal(a.network.get_input_embeddings().weight, c.network.get_input_embeddings().weight)
+
+
+@pytest.mark.parametrize("roles", ["tokens", "words"])
+def test_the_chat_format_is_of_tokens_or_of_words_and_answers_end_with_a_token(tmp_path, roles):
+    build_model(SIZES.model_copy(update={"roles": roles}), TINY_TEXT, tmp_path, seed=3)
+    renderer = load_model(tmp_path).renderer
+    said = [Message(role="user", content="Hot?"), Message(role="assistant", content="Cold.")]
+    written = {"tokens": "<|user|>Hot?<|end|><|assistant|>Cold.<|end|>", "words": "[user] Hot?\n[assistant] Cold.<|end|>"}
+    assert renderer.text(said) == written[roles]
+    (row,) = renderer.render(said)
+    trained = [i for i, weight in zip(row.token_ids, row.weights, strict=True) if weight]
+    assert renderer.tokenizer.decode(trained) == ("" if roles == "tokens" else " ") + "Cold.<|end|>"
+    assert renderer.prompt(said[:1]) == list(row.token_ids[: len(row.token_ids) - len(trained)])
+    words = build_vocabulary(tmp_path)
+    assert {"<|user|>", "<|end|>"} <= words  # so that one format can be changed for the other
+
+
+def build_vocabulary(folder) -> set[str]:
+    return set(load_model(folder).tokenizer.get_vocab())
 
 
 def test_any_text_can_be_spelled_and_digits_stand_alone():

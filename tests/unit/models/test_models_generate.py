@@ -9,7 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes import SHAPES
+from fakes import SHAPES, TINY_TEXT
+from luthier.models.build import build_model
+from luthier.models.config import BuildConfig
 from luthier.models.generate import _settled, generator, next_token_logprobs, request_generator, stream
 from luthier.models.load import load_model
 from luthier.models.protocols import plain_protocol
@@ -162,6 +164,18 @@ def test_streamed_pieces_join_to_the_answer_and_hold_whole_characters(tiny_model
     assert pieces[-1].finish_reason == "stop"
     if "\ufffd" not in text:
         assert not any("\ufffd" in piece.text for piece in pieces)
+
+
+def test_a_blank_that_the_chat_format_writes_before_answers_is_no_part_of_them(tmp_path, monkeypatch):
+    sizes = BuildConfig(vocabulary=400, hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=24, positions=128)
+    for roles, said in (("words", "the lamp"), ("tokens", " the lamp")):
+        build_model(sizes.model_copy(update={"roles": roles}), TINY_TEXT, tmp_path / roles, seed=1)
+        model = load_model(tmp_path / roles)
+        Scripted(monkeypatch, model, " the lamp")
+        (completion,) = generator(model)([asked("what?")], Sampling(max_new_tokens=40))
+        assert completion.text == said
+        pieces = stream(model, model.renderer.prompt([Message(role="user", content="what?")]), Sampling())
+        assert "".join(piece.text for piece in pieces) == said
 
 
 def test_streams_of_a_real_model_join_to_what_its_tokens_say(real_data):

@@ -239,15 +239,27 @@ def test_a_plain_call_inside_the_mode_raises():
 
 
 @pytest.mark.parametrize("is_training", [False, True])
-def test_the_network_is_left_as_it_was_found(is_training):
+@pytest.mark.parametrize("autocast", [False, True])
+def test_the_network_is_left_as_it_was_found(is_training, autocast):
+    """Its mode, module by module, gradients that are there already, and the state of what will be drawn."""
     for network in (tiny_network("gpt2", vocabulary=V, dropout=0.5), network_of(UNPACKABLE["soft cap (Gemma 2)"][0]())):
         network.train(is_training)
+        body = network.base_model
+        body.train(not is_training)
         before, state = network.config._attn_implementation, torch.get_rng_state()
-        settle(network)
-        assert network.config._attn_implementation == before and network.training == is_training
-        assert all(p.grad is None for p in network.parameters())
+        parameters = dict(network.named_parameters())
+        for name in list(parameters)[::2]:
+            parameters[name].grad = torch.full_like(parameters[name], 0.5)
+        grads = {name: p.grad for name, p in parameters.items()}
+        values = {name: p.detach().clone() for name, p in parameters.items()}
+        settle(network, autocast=autocast)
+        assert network.config._attn_implementation == before
+        assert network.training == is_training and all(m.training != is_training for m in body.modules())
         assert not network.get_output_embeddings()._forward_pre_hooks
-        assert torch.equal(torch.get_rng_state(), state)
+        assert torch.equal(torch.get_rng_state(), state) and torch.is_grad_enabled()
+        for name, p in parameters.items():
+            assert p.grad is grads[name] and (p.grad is None or bool((p.grad == 0.5).all()))
+            assert torch.equal(p.detach(), values[name])
 
 
 def test_a_fused_pass_never_makes_the_whole_logits():

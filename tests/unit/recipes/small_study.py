@@ -67,19 +67,20 @@ def tuned(rng: random.Random, found: dict[str, Any], trained: Any, *, near: floa
 
 
 def block_arms(seed: int, choice: int) -> list[dict[str, Any]]:
-    """Base, 1, 2 and 4 clusters (0.1, 0.2 and 0.3 right on held-out clusters)."""
+    """Base, 1, 2 and all 4 clusters (0.1, 0.2 and 0.3 right on held-out clusters; the base few-shot 0.2)."""
     rng = random.Random(f"{seed} {choice}")
     held_out = HELD_OUT[choice]
     base = arm("base", seed, choice)
     readings = {"chat": rungs(rng, CLUSTERS, held_out, near=0.0, far=0.0),
-                "plain": rungs(rng, CLUSTERS, held_out, near=0.1, far=0.05)}  # fmt: skip
+                "plain": rungs(rng, CLUSTERS, held_out, near=0.1, far=0.05),
+                "few_shot": rungs(rng, CLUSTERS, held_out, near=0.3, far=0.2)}  # fmt: skip
     base |= {"readings": readings, "items": readings["plain"], "parameters": 4_000_000,
              "plain_text": {"nats": [100.0, 50.0, 80.0], "tokens": [50, 25, 40]},
-             "promises": {"chat": sets(rng, 0.0), "plain": sets(rng, 0.1)},
-             "pretraining": {"tokens": 2.0e8, "seconds": 9000.0}}  # fmt: skip
-    counts = ((1, 0.1), (2, 0.2), (4, 0.3))
-    return [base, *(tuned(rng, arm(f"clusters-{n}", seed, choice), CLUSTERS[:n], near=0.8, far=far)
-                    for n, far in counts)]  # fmt: skip
+             "promises": {"chat": sets(rng, 0.0), "plain": sets(rng, 0.1), "few_shot": sets(rng, 0.9)},
+             "graders": ["choice", "exact"], "pretraining": {"tokens": 2.0e8, "seconds": 9000.0}}  # fmt: skip
+    counts = ((1, "1", 0.1), (2, "2", 0.2), (4, "all", 0.3))
+    return [base, *(tuned(rng, arm(f"clusters-{name}", seed, choice), CLUSTERS[:n], near=0.8, far=far)
+                    for n, name, far in counts)]  # fmt: skip
 
 
 def extra_arms(seed: int, choice: int) -> list[dict[str, Any]]:
@@ -99,6 +100,17 @@ def extra_arms(seed: int, choice: int) -> list[dict[str, Any]]:
     return found
 
 
+def task_arms(seed: int, choice: int) -> list[dict[str, Any]]:
+    """Arms of 2 and 4 of the 8 tasks (0.1 and 0.2 right on held-out clusters)."""
+    rng = random.Random(f"tasks {seed} {choice}")
+    found = []
+    for n, far in ((2, 0.1), (4, 0.2)):
+        one = tuned(rng, arm(f"tasks-{n}", seed, choice), CLUSTERS, near=0.8, far=far)
+        one["arm"]["trained_tasks"] = one["arm"]["trained_tasks"][:n]
+        found.append(one)
+    return found
+
+
 def write_arms(folder: Path, arms: list[dict[str, Any]]) -> None:
     (folder / "arms").mkdir(parents=True, exist_ok=True)
     for one in arms:
@@ -106,8 +118,8 @@ def write_arms(folder: Path, arms: list[dict[str, Any]]) -> None:
 
 
 def whole_study(folder: Path) -> None:
-    """Two seeds by two choices of held-out clusters; the extra arms on the first choice."""
+    """Two seeds by two choices of held-out clusters; the extra arms and those of fewer tasks on the first choice."""
     for seed in (1, 2):
         for choice in (0, 1):
             write_arms(folder, block_arms(seed, choice))
-        write_arms(folder, extra_arms(seed, 0))
+        write_arms(folder, [*extra_arms(seed, 0), *task_arms(seed, 0)])

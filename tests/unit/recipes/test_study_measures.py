@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 from small_collection import small_recipe, write_collection
 
-from fakes import write_tiny_model
+import luthier
+from fakes import ScriptedGenerate, write_tiny_model
 from luthier.errors import ConfigError
 from luthier.recipes.studying.arms import Bench, do, pretraining
-from luthier.recipes.studying.measures import check_metrics, copied, shots_for
+from luthier.recipes.studying.config import StudyEvaluateConfig
+from luthier.recipes.studying.measures import base_ways, check_metrics, copied, shots_for
 from luthier.recipes.studying.plan import plan
 from luthier.recipes.studying.rows import Items, read_tasks
 from luthier.records import Example, Message
@@ -47,17 +52,66 @@ def test_copying_the_prompt_is_scored_without_a_model():
     assert [row["generated"] for row in found["clusters"]] == [0.0] and found["phrasings"] == []
 
 
-def test_the_base_is_read_in_two_ways_and_the_better_one_counts(tmp_path, tiny_model_folder):
+def test_the_base_is_read_in_three_ways_and_the_better_of_those_without_examples_counts(tmp_path, tiny_model_folder):
     bench, arms = bench_of(tmp_path, tiny_model_folder)
     found = do(arms["base.s1.h1"], bench, arms)
-    assert set(found["readings"]) == {"chat", "plain"} and found["arm"]["clusters"] == 0
+    assert list(found["readings"]) == ["chat", "plain", "few_shot"] and found["arm"]["clusters"] == 0
+    assert set(found["forms"]) == {"plain", "few_shot"} and found["graders"] == ["choice"]
     for rung, rows in found["items"].items():
-        means = {name: sum(row["generated"] for row in reading[rung]) for name, reading in found["readings"].items()}
-        assert rows == found["readings"][found["best"][rung]][rung] and means[found["best"][rung]] == max(means.values())
+        means = {name: sum(row["generated"] for row in found["readings"][name][rung]) for name in ("chat", "plain")}
+        best = found["best"][rung]
+        assert rows == found["readings"][best][rung] and means[best] == max(means.values())
     sizes = found["readings"]["chat"]["clusters"]
     assert {row["chance"] for row in sizes} == {0.5} and all(row["ranked"] in (0.0, 1.0) for row in sizes)
     assert {row["ranked"] for row in found["readings"]["plain"]["tasks"]} == {None}
     assert "train" not in found and "certificate" not in found
+
+
+def test_plain_shows_no_solved_example_few_shot_does_and_each_takes_the_form_that_suits_it(tiny_model, monkeypatch):
+    """A model that only answers in one form without examples, and only in another with them."""
+
+    def generator(model, *, protocol, batch_rows):
+        def answer(example: Example) -> str:
+            text = model.tokenizer.decode(protocol.prompt(example))
+            prompt = example.prompt[-1].content
+            suits = (f"{prompt}\n->", f"Q: {prompt}\nA:")["solved" in text]
+            return example.target if text.endswith(suits) else "no"
+
+        return ScriptedGenerate(answer)
+
+    monkeypatch.setattr("luthier.models.generate.generator", generator)
+    known = [solved(f"ask {n}", f"solved {n}", task="t", cluster="c") for n in range(6)]
+    config = StudyEvaluateConfig(shots=2)
+    ways = base_ways(tiny_model, config, known=known)
+    assert ways.forms == {"plain": "arrow", "few_shot": "q_and_a"} and ways.protocols["chat"] is None
+    new = solved("what now", "x", task="u", cluster="d")
+    texts = {
+        name: tiny_model.tokenizer.decode(protocol.prompt(new)) for name, protocol in ways.protocols.items() if protocol
+    }
+    assert texts["plain"].endswith("what now\n->") and "ask" not in texts["plain"]
+    assert texts["few_shot"].endswith("Q: ask 0\nA: solved 0\n\nQ: ask 1\nA: solved 1\n\nQ: what now\nA:"), (
+        "two training rows with their answers"
+    )
+
+
+def test_what_an_arm_depends_on_holds_its_training_and_no_report():
+    """An edit of what is only read from finished arms must not make them be done again."""
+    root = Path(luthier.__file__).parent
+    known, todo = {}, ["luthier.recipes.studying.arms"]
+    while todo:
+        parts = (name := todo.pop()).split(".")[1:]
+        files = (root.joinpath(*parts).with_suffix(".py"), root.joinpath(*parts, "__init__.py"))
+        path = next((file for file in files if parts and file.is_file()), None)
+        if name in known or path is None:
+            continue
+        known[name] = path
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("luthier"):
+                todo += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            todo += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+    assert {"luthier.train.sft", "luthier.models.generate", "luthier.recipes.studying.measures"} <= known.keys()
+    reports = ("luthier.reports", "luthier.stats", "luthier.recipes.study_", "luthier.recipes.study.")
+    assert not [name for name in known if f"{name}.".startswith(reports)]
 
 
 def test_an_arm_says_what_it_was_trained_on_and_leaves_no_weights(tmp_path, tiny_model_folder):
@@ -70,7 +124,7 @@ def test_an_arm_says_what_it_was_trained_on_and_leaves_no_weights(tmp_path, tiny
     assert do(arms["clusters-all.s1.h0"], bench, arms)["items"] == found["items"]
 
 
-def test_intents_are_asked_of_the_base_in_both_ways_and_of_the_tuned_model(tmp_path, tiny_model_folder, monkeypatch):
+def test_intents_are_asked_of_the_base_in_all_ways_and_of_the_tuned_model(tmp_path, tiny_model_folder, monkeypatch):
     from luthier.demo import contrast
 
     sets = contrast.contrast_sets(1)
@@ -79,7 +133,7 @@ def test_intents_are_asked_of_the_base_in_both_ways_and_of_the_tuned_model(tmp_p
     bench, arms = bench_of(tmp_path, tiny_model_folder, arms=["clusters", "contrast"], held_out=[["sizes"]])
     base = do(arms["base.s1.h0"], bench, arms)["promises"]
     tuned = do(arms["clusters-all.s1.h0"], bench, arms)["promises"]
-    assert set(base) == {"chat", "plain"} and set(tuned) == set(base["chat"]) == {"contrast", "paraphrase"}
+    assert set(base) == {"chat", "plain", "few_shot"} and set(tuned) == set(base["chat"]) == {"contrast", "paraphrase"}
     assert len(tuned["contrast"][0]["members_right"]) == len(few[0].members)
     assert set(tuned["paraphrase"][0]) == {"set", "topic", "answers", "is_consistent", "is_right"}
     assert "promises" not in do(arms["clusters-1.s1.h0"], bench, arms)
@@ -97,7 +151,9 @@ def test_a_key_changes_with_what_the_arm_depends_on_and_with_nothing_else(tmp_pa
     assert keys(transfer={"tasks": 1, "examples": [4]}, items_per_task=3).keys() >= before.keys()
     assert all(keys(items_per_task=3)[name] != key for name, key in before.items() if not name.startswith("transfer"))
     rows = tmp_path / "collection" / "lists" / "first.jsonl"
-    rows.write_text(rows.read_text() + rows.read_text().splitlines()[0].replace('"answer"', '"more": "x", "answer"') + "\n")
+    rows.write_text(
+        rows.read_text() + rows.read_text().splitlines()[0].replace('"answer"', '"more": "x", "answer"') + "\n"
+    )
     assert not set(keys().values()) & set(before.values())
 
 

@@ -2,16 +2,17 @@ import json
 import math
 import random
 import re
+import statistics
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from small_study import CLUSTERS, arm, block_arms, extra_arms, tuned, whole_study, write_arms
+from small_study import CLUSTERS, arm, block_arms, extra_arms, task_arms, tuned, whole_study, write_arms
 
 from luthier.errors import DataError
 from luthier.recipes.study_arms import differences, read_arms, values_of
 from luthier.recipes.study_report import write_study
 from luthier.recipes.study_summary import summarise
-from luthier.recipes.study_words import arm_name, difference_of, score_of
+from luthier.recipes.study_words import arm_name, difference_of, score_of, verdicts
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +28,14 @@ def item(task, template, row, generated, *, chance=0.0, ranked=None):
             "ranked": ranked, "chance": chance}  # fmt: skip
 
 
-def tiny(tmp_path, base, after):
-    """One block: a base with one reading and one tuned arm, with these items on the held-out cluster."""
-    first = arm("base", 1, 0) | {"readings": {"chat": {"clusters": base}}}
-    last = arm("clusters-2", 1, 0) | {"items": {"clusters": after}}
+def tiny(tmp_path, base, after, **readings):
+    """One block: a base and the arm of all clusters, with these items on the held-out cluster.
+
+    The base's are those of "chat"; `readings` are further ones.
+    """
+    asked = {"chat": base, **readings}
+    first = arm("base", 1, 0) | {"readings": {name: {"clusters": items} for name, items in asked.items()}}
+    last = arm("clusters-all", 1, 0) | {"items": {"clusters": after}}
     last["arm"] |= {"clusters": 2, "trained_clusters": ["a", "b"]}
     write_arms(tmp_path, [first, last])
     return summarise(read_arms(tmp_path))
@@ -41,35 +46,80 @@ def test_scores_and_paired_differences_of_a_small_case_worked_by_hand(tmp_path):
     after = [item("t", 0, "r", 1.0), item("t", 1, "r", 1.0), item("t", 2, "r", 0.0),
              item("u", 0, "r", 1.0, chance=0.25, ranked=0.0)]  # fmt: skip
     study = tiny(tmp_path, base, after)
-    before, tuned_score = score_of(study, "base", "clusters"), score_of(study, "clusters-2", "clusters")
+    before, tuned_score = score_of(study, "base", "clusters"), score_of(study, "clusters-all", "clusters")
     assert before["value"] == pytest.approx(0.25), "tasks 0.5 and (0.25 - 0.25) / 0.75 = 0"
     assert before["raw"] == pytest.approx(0.375)
     assert tuned_score["value"] == pytest.approx((2 / 3 + 1) / 2) and tuned_score["low"] is None, "one row a task"
-    assert score_of(study, "clusters-2", "clusters", "ranked")["value"] == pytest.approx(-1 / 3)
+    assert score_of(study, "clusters-all", "clusters", "ranked")["value"] == pytest.approx(-1 / 3)
     # Only what both answered is compared: t rises by 1 and 0, u by 1.
-    assert difference_of(study, "clusters-2", "clusters", "base")["value"] == pytest.approx(0.75)
+    assert difference_of(study, "clusters-all", "clusters", "base")["value"] == pytest.approx(0.75)
     # The strictest base takes u's likeliest option, which is right.
-    strict = difference_of(study, "clusters-2", "clusters", "base, best of all readings")
+    strict = difference_of(study, "clusters-all", "clusters", "base, best of all readings")
     assert strict["value"] == pytest.approx((0.5 + 0) / 2)
 
 
 def test_median_and_quartiles_are_over_templates(tmp_path):
     after = [item("t", k, "r", value) for k, value in enumerate([0.0, 0.25, 0.5, 0.75, 1.0])]
-    found = score_of(tiny(tmp_path, [], after), "clusters-2", "clusters")
+    found = score_of(tiny(tmp_path, [], after), "clusters-all", "clusters")
     assert (found["median"], found["q1"], found["q3"]) == (0.5, 0.25, 0.75)
 
 
-def test_the_base_is_taken_in_its_better_reading(whole):
-    study = whole[2]
-    taken = {(r["rung"], r["metric"]): r["reading"] for r in study["readings"] if r["is_chosen"]}
-    assert taken["clusters", "generated"] == taken["phrasings", "generated"] == "plain"
-    scores = {r["reading"]: r["value"] for r in study["readings"] if (r["rung"], r["metric"]) == ("tasks", "generated")}
-    assert score_of(study, "base", "tasks")["value"] == max(scores.values())
+def test_the_base_is_taken_in_its_better_zero_shot_reading_and_the_few_shot_one_stands_beside_it(tmp_path):
+    def answers(*grades):
+        return [item("t", 0, f"row {k}", grade) for k, grade in enumerate(grades)]
+
+    study = tiny(
+        tmp_path, answers(0, 0, 0, 1), answers(1, 1, 1, 0), plain=answers(0, 0, 1, 1), few_shot=answers(1, 1, 1, 1)
+    )
+    assert score_of(study, "base", "clusters")["value"] == 0.5, "plain, the better of the two without examples"
+    assert score_of(study, "base", "clusters", reading="few-shot")["value"] == 1
+    found = {role: difference_of(study, "clusters-all", "clusters", role)["value"]
+             for role in ("base", "base, few-shot", "base, best of all readings")}  # fmt: skip
+    assert found == {"base": 0.25, "base, few-shot": -0.25, "base, best of all readings": -0.25}
+    assert {r["reading"]: r["roles"] for r in study["readings"] if r["metric"] == "generated"} == {
+        "chat": [], "plain": ["zero-shot"], "few_shot": ["few-shot", "best of all"]}  # fmt: skip
+
+
+def test_each_rung_has_the_reading_that_is_better_there(tmp_path):
+    base, *others = block_arms(1, 0)
+    chat, plain = (base["readings"][name] for name in ("chat", "plain"))
+    chat["phrasings"], plain["phrasings"] = plain["phrasings"], chat["phrasings"]
+    write_arms(tmp_path, [base, *others])
+    study = summarise(read_arms(tmp_path))
+    taken = {r["rung"]: r["reading"] for r in study["readings"]
+             if r["metric"] == "generated" and "zero-shot" in r["roles"]}  # fmt: skip
+    assert taken["phrasings"] == "chat" and taken["clusters"] == "plain"
+
+
+@pytest.mark.parametrize(
+    ("grade", "word", "tone"),
+    [
+        (0.0, "Tuning does more than examples in the base's prompt", "good"),
+        (1.0, "Examples in the base's prompt do more than tuning", "bad"),
+    ],
+)
+def test_the_verdicts_never_state_one_comparison_with_the_base_without_the_other(tmp_path, grade, word, tone):
+    base, *others = block_arms(1, 0)
+    for name, grades in (("chat", 0.0), ("plain", 0.0), ("few_shot", grade)):
+        for row in (row for rows in base["readings"][name].values() for row in rows):
+            row["generated"] = grades
+    write_arms(tmp_path, [base, *others])
+    lines = write_study(tmp_path)
+    study = json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))
+    zero, few = verdicts(study)[1:3]
+    assert (zero.word, zero.tone) == ("Tuning helps on clusters it never saw", "good")
+    assert (few.word, few.tone) == (word, tone)
+    assert "zero-shot" in zero.text and "solved examples" in few.text
+    html = (tmp_path / "report.html").read_text(encoding="utf-8").replace("&#x27;", "'")
+    for said in (zero, few):
+        assert f"{said.word}." in lines and said.word in html
+    roles = {(d["rung"], d["role"]) for d in study["differences"] if d["arm"] == "clusters-all"}
+    assert {(rung, role) for rung in ("phrasings", "tasks", "clusters") for role in ("base", "base, few-shot")} <= roles
 
 
 def test_answers_that_could_not_be_graded_are_left_out(tmp_path):
     study = tiny(tmp_path, [], [item("t", 0, "r", None), item("t", 0, "s", 1.0)])
-    assert score_of(study, "clusters-2", "clusters")["items"] == 1
+    assert score_of(study, "clusters-all", "clusters")["items"] == 1
 
 
 def test_the_named_slope_is_found_over_all_blocks(whole):
@@ -82,15 +132,16 @@ def test_the_named_slope_is_found_over_all_blocks(whole):
 
 def test_every_part_is_there_when_its_arms_are(whole):
     _, _, study = whole
-    assert study["main"] == "clusters-4" and study["base"] == "base"
+    assert study["main"] == "clusters-all" and study["base"] == "base"
     assert study["cost"]["share_tokens"] == pytest.approx(409_600 / 2.0e8)
-    forgot = next(f for f in study["forgetting"] if f["arm"] == "clusters-4")
+    forgot = next(f for f in study["forgetting"] if f["arm"] == "clusters-all")
     assert forgot["ratio"] == pytest.approx(math.exp((233 - 230) / 115)) and forgot["documents"] == 3
     assert {(s["side"], s["task"]) for s in study["specialists"]} == {("its own task", "lists 0"),
                                                                       ("unseen clusters", "lists 0")}  # fmt: skip
     assert [(p["kind"], p["what"]) for p in study["promises"]] == [
         ("contrast", "right"), ("paraphrase", "consistent"), ("paraphrase", "right")]  # fmt: skip
     assert all(p["difference"]["low"] > 0 and p["base_reading"] == "plain" for p in study["promises"])
+    assert all(p["few_shot"]["difference"]["value"] < 0 < p["few_shot"]["before"]["value"] for p in study["promises"])
     assert {s["rung"] for s in study["spread"]} == {"phrasings", "tasks", "clusters"}
     assert {a["certificate"]["dropped"] for a in study["arms"].values() if "certificate" in a} == {6, 12}
     assert len(study["tasks"]) == 8 + 4 + 12
@@ -116,23 +167,28 @@ def test_spread_is_paired_on_the_templates_that_both_answered(tmp_path):
 def test_the_page_holds_every_section_and_the_figures_are_files(whole):
     folder = whole[0]
     html = (folder / "report.html").read_text(encoding="utf-8")
-    order = ["More clusters, better", "Tuning helps", "Held-out clusters against", "Three kinds of new", "Every arm",
+    order = ["More clusters, better", "Tuning helps", "more than examples", "What a score is",
+             "against the number of trained ones", "against the number of trained tasks", "Three kinds of new", "Every arm",
              "Task by task", "How much the phrasing", "Intent", "A new task from few", "What it forgot", "What it cost",
              "Specialists", "How the base was read", "Certificate", "How to do it again"]  # fmt: skip
     places = [html.index(text) for text in order]
     assert places == sorted(places)
     assert {p.name for p in (folder / "figures").iterdir()} == {
-        "clusters.svg", "rungs.svg", "arms.svg", "transfer-full.svg"}  # fmt: skip
+        "clusters.svg", "tasks.svg", "rungs.svg", "arms.svg", "transfer-full.svg"}  # fmt: skip
     for path in (folder / "figures").iterdir():
         assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
-    assert len(re.findall("<svg", html)) == 4 and "e-1" not in re.sub(r"<[^>]*>", "", html)
+    assert len(re.findall("<svg", html)) == 5 and "e-1" not in re.sub(r"<[^>]*>", "", html)
 
 
 def test_the_closing_lines_are_a_table_then_the_verdicts(whole):
     folder, lines, study = whole
     rows = {line.partition("  ")[0]: line for line in lines}
-    assert lines[2].split("  ")[0] == "trained on" and f"{score_of(study, 'clusters-4', 'tasks')['value']:.3f}" in rows["all 4 clusters"]
-    assert {"nothing: base, better reading", "1 cluster", "2 clusters", "without instructions"} <= rows.keys()
+    assert (
+        lines[2].split("  ")[0] == "trained on"
+        and f"{score_of(study, 'clusters-all', 'tasks')['value']:.3f}" in rows["all 4 clusters"]
+    )
+    assert {"nothing: base, better zero-shot reading", "nothing: base, few-shot", "1 cluster", "2 clusters",
+            "2 tasks", "without instructions"} <= rows.keys()  # fmt: skip
     assert "More clusters, better on clusters never seen." in lines
     assert lines[-1] == f"report: {folder / 'report.html'}"
 
@@ -165,10 +221,66 @@ def test_a_plan_and_failures_name_what_is_missing(tmp_path):
     assert missing[1] == "base.s2.h0 failed: no memory"
 
 
-@pytest.mark.parametrize("kept", [[], ["base"], ["clusters-4"], ["wording"], ["transfer"], ["specialist"]])
+def test_the_curve_over_tasks_is_over_the_blocks_of_its_arms_alone(whole):
+    study = whole[2]
+    over = study["over_tasks"]
+    assert over["blocks"] == ["seed 1 without words, steps", "seed 2 without words, steps"] and over["is_whole"]
+    points = [p for p in over["points"] if p["metric"] == "generated"]
+    assert [(p["arm"], p["trained_tasks"]) for p in points] == [("tasks-2", 2), ("tasks-4", 4), ("clusters-all", 8)]
+    assert points[0]["value"] < points[1]["value"] < points[2]["value"]
+    for point in points:  # tasks have equally many items, so the mean of blocks is that of tasks
+        blocks = score_of(study, point["arm"], "clusters")["blocks"]
+        assert point["by_block"] == {name: blocks[name] for name in over["blocks"]}
+        assert point["value"] == pytest.approx(statistics.fmean(point["by_block"].values()))
+    levels = {(found["name"], found["metric"]): found["value"] for found in over["levels"]}
+    base = score_of(study, "base", "clusters")["blocks"]
+    assert levels["zero-shot", "generated"] == pytest.approx(statistics.fmean(base[name] for name in over["blocks"]))
+    assert levels["zero-shot", "generated"] < levels["few-shot", "generated"] and ("copy", "generated") not in levels
+    gains = {(d["arm"], d["role"]): d["value"] for d in over["differences"]}
+    assert set(gains) == {(p["arm"], role) for p in points for role in ("zero-shot", "few-shot")}
+    for point in points:
+        for role in ("zero-shot", "few-shot"):
+            assert gains[point["arm"], role] == pytest.approx(point["value"] - levels[role, "generated"])
+    slope = over["slopes"]["generated"]
+    assert (
+        0.05 < slope["value"] < 0.15 and len(slope["by_block"]) == 2 and set(over["slopes"]) == {"generated", "ranked"}
+    )
+    assert slope["value"] == pytest.approx((points[2]["value"] - points[0]["value"]) / 2), "least squares on 1, 2, 3"
+
+
+def test_a_study_of_tasks_alone_has_its_curve_and_its_floor_and_no_named_test(tmp_path):
+    base, *_, full = block_arms(1, 0)
+    base["graders"] = ["rouge_l"]
+    base["readings"]["copy"] = {"clusters": [row | {"generated": 0.1} for row in base["readings"]["plain"]["clusters"]]}
+    arms = [base, full, *task_arms(1, 0)]
+    write_arms(tmp_path, arms)
+    names = [one["arm"]["name"] for one in arms]
+    (tmp_path / "plan.json").write_text(json.dumps({"arms": names}), encoding="utf-8")
+    lines = write_study(tmp_path)
+    study = json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))
+    assert verdicts(study)[0].word == "The named test is not part of this study"
+    assert lines[0].startswith("ROUGE-L, 0 to 1, mean over tasks") and not any("planned" in t for t in study["missing"])
+    assert {p.name for p in (tmp_path / "figures").iterdir()} == {"tasks.svg", "arms.svg"}
+    svg = (tmp_path / "figures" / "tasks.svg").read_text(encoding="utf-8")
+    for text in ("base, better zero-shot reading", "base, few-shot", "the input copied", "ROUGE-L, 0 to 1"):
+        assert f">{text}</text>" in svg
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "number of trained tasks" in html and "number of trained ones" not in html
+    # Where no block has every arm, those that have some are taken, and the page says so.
+    write_arms(tmp_path, [block_arms(2, 0)[-1]])
+    (tmp_path / "arms" / f"{full['arm']['name']}.json").unlink()
+    write_study(tmp_path)
+    over = json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))["over_tasks"]
+    assert not over["is_whole"] and over["blocks"] == ["seed 1 without words, steps"]
+    assert [p["arm"] for p in over["points"] if p["metric"] == "generated"] == ["tasks-2", "tasks-4"]
+    assert "of which none has all of these arms yet" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kept", [[], ["base"], ["clusters-all"], ["wording"], ["tasks"], ["transfer"], ["specialist"]])
 def test_any_part_of_a_study_has_a_report(tmp_path, kept):
     (tmp_path / "arms").mkdir()
-    arms = [a for a in (*block_arms(1, 0), *extra_arms(1, 0)) if a["arm"]["name"].startswith(tuple(kept) or "no arm")]
+    every = (*block_arms(1, 0), *extra_arms(1, 0), *task_arms(1, 0))
+    arms = [a for a in every if a["arm"]["name"].startswith(tuple(kept) or "no arm")]
     write_arms(tmp_path, arms)
     lines = write_study(tmp_path)
     assert (tmp_path / "report.html").is_file() and lines[-1].startswith("report: ")
@@ -183,36 +295,32 @@ def test_a_file_that_is_no_arm_is_named(tmp_path):
 
 def test_the_arms_of_all_clusters_are_one_group_where_choices_leave_different_numbers(tmp_path):
     for choice, most in ((0, 4), (1, 3)):
-        for n in (1, 2, most):
-            made = tuned(random.Random(n), arm(f"clusters-{n}", 1, choice), CLUSTERS[:n], near=0.8, far=0.1)
+        for n, name in ((1, "1"), (2, "2"), (most, "all")):
+            made = tuned(random.Random(n), arm(f"clusters-{name}", 1, choice), CLUSTERS[:n], near=0.8, far=0.1)
             write_arms(tmp_path, [made])
     arms = read_arms(tmp_path)
     assert arms.by_clusters == ("clusters-1", "clusters-2", "clusters-all") and arms.main == "clusters-all"
     assert arm_name(summarise(arms), "clusters-all") == "all 3 to 4 clusters"
-    # A choice whose last arm is still to come: what is a step elsewhere is not its end.
-    (tmp_path / "arms" / "clusters-3.s1.h1.json").unlink()
-    assert read_arms(tmp_path).by_clusters == ("clusters-1", "clusters-2", "clusters-4")
+    # Before any arm of all clusters is finished, no other one stands for it.
+    for path in (tmp_path / "arms").glob("clusters-all*"):
+        path.unlink()
+    arms = read_arms(tmp_path)
+    assert arms.main is None and arm_name(summarise(arms), "clusters-2") == "2 clusters"
 
 
 def test_an_arm_of_all_clusters_that_is_a_step_elsewhere_stands_in_both_groups_and_counts_once(tmp_path):
     for choice, counts in ((0, (1, 2, 4)), (1, (1, 2))):
-        base = block_arms(1, choice)[0]
-        for rungs in base["readings"].values():
-            rungs["phrasings"] = [i for i in rungs["phrasings"] if i["cluster"] in CLUSTERS[: counts[-1]]]
-        made = [tuned(random.Random(n), arm(f"clusters-{n}", 1, choice), CLUSTERS[:n], near=0.8, far=n / 10)
-                for n in counts]  # fmt: skip
-        write_arms(tmp_path, [base, *made])
+        made = [tuned(random.Random(n), arm(f"clusters-{'all' if n == counts[-1] else n}", 1, choice), CLUSTERS[:n],
+                      near=0.8, far=n / 10) for n in counts]  # fmt: skip
+        write_arms(tmp_path, [block_arms(1, choice)[0], *made])
     arms = read_arms(tmp_path)
     assert {g: [a.name for a in arms.groups[g]] for g in arms.by_clusters} == {
-        "clusters-1": ["clusters-1.s1.h1", "clusters-1.s1.h0"], "clusters-2": ["clusters-2.s1.h1", "clusters-2.s1.h0"],
-        "clusters-all": ["clusters-2.s1.h1", "clusters-4.s1.h0"]}  # fmt: skip
+        "clusters-1": ["clusters-1.s1.h1", "clusters-1.s1.h0"],
+        "clusters-2": ["clusters-all.s1.h1", "clusters-2.s1.h0"],
+        "clusters-all": ["clusters-all.s1.h1", "clusters-all.s1.h0"]}  # fmt: skip
     study = summarise(arms)
     assert study["finished"] == 7 and study["slope"]["smallest_p"] == pytest.approx(1 / 12), "3! orders by 2!"
-    # Before the others of its choice are finished, the base already says how many there will be.
-    (tmp_path / "arms" / "clusters-4.s1.h0.json").unlink()
-    (tmp_path / "arms" / "clusters-2.s1.h0.json").unlink()
-    arms = read_arms(tmp_path)
-    assert [a.name for a in arms.groups["clusters-all"]] == ["clusters-2.s1.h1"]
+    assert study["arms"]["clusters-all"]["certificate"]["dropped"] == 6, "counted once in its own group"
 
 
 def test_a_tuned_arm_of_another_base_is_compared_with_that_base(tmp_path):
@@ -240,11 +348,12 @@ def test_saying_the_prompt_again_is_a_floor_and_no_reading_of_the_base(tmp_path)
     base["readings"]["copy"] = {"clusters": [item("words 0", 0, "row 0", 1.0)]}
     write_arms(tmp_path, [base, *others])
     study = summarise(read_arms(tmp_path))
-    assert [c["value"] for c in study["copy"]] == [1.0] and {r["reading"] for r in study["readings"]} == {"chat", "plain"}
+    assert [c["value"] for c in study["copy"]] == [1.0]
+    assert {r["reading"] for r in study["readings"]} == {"chat", "plain", "few_shot"}
 
 
 def test_values_are_paired_by_block_task_template_and_row(tmp_path):
     write_arms(tmp_path, block_arms(1, 0))
     arms = read_arms(tmp_path)
-    one, four = (values_of(arms.groups[g], "phrasings", "generated") for g in ("clusters-1", "clusters-4"))
+    one, four = (values_of(arms.groups[g], "phrasings", "generated") for g in ("clusters-1", "clusters-all"))
     assert len(one) == 2 and len(four) == 8 and differences(one, four).keys() == one.keys()

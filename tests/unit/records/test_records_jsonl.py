@@ -10,14 +10,18 @@ from hypothesis import strategies as st
 
 from luthier.errors import DataError
 from luthier.records import Completion, Example, Feedback, Grade, Message, Preference, read_records, write_records
+from luthier.records.jsonl import parse_json
 
 texts = st.text(max_size=12)
 messages = st.lists(
     st.builds(
         Message,
-        role=st.sampled_from(["system", "user", "assistant"]),
+        role=st.sampled_from(["system", "user", "assistant", "tool"]),
         content=texts,
         weight=st.sampled_from([None, 0.0, 0.5]),
+        tool_calls=st.sampled_from([(), ({"type": "function", "function": {"name": "t", "arguments": "{}"}},)]),
+        tool_call_id=st.sampled_from([None, "c"]),
+        name=st.sampled_from([None, "n"]),
     ),
     max_size=3,
 )
@@ -89,3 +93,34 @@ def test_a_line_that_is_no_record_is_named(tmp_path, line):
 def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         list(read_records(tmp_path / "no.jsonl", Example))
+
+
+JSON_TEXTS = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.integers(2**63 - 2, 2**66), st.floats(), st.text(max_size=5),
+        st.sampled_from(["\ud83d", "\ude00x"]),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(value=JSON_TEXTS, is_ascii=st.booleans())
+def test_json_is_read_as_the_standard_library_reads_it(value, is_ascii):
+    data = json.dumps(value, ensure_ascii=is_ascii).encode("utf-8", "replace")
+    assert repr(parse_json(data)) == repr(json.loads(data))
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b'{"a": 1,}', b"\xff", b"01", b"[1] 2", b'"\x01"'])
+def test_what_is_no_json_is_a_value_error(data):
+    with pytest.raises(ValueError):
+        parse_json(data)
+
+
+def test_numbers_that_json_alone_can_write_come_back(tmp_path):
+    big = {"grader": "exact", "n": 2**70, "x": float("inf"), "deep": {"y": [-1.5e300]}}
+    record = Example.of([Message(role="user", content="a")], grading=big)
+    done = Completion.of(example_id="e", model_id="m", text="t", logprobs=(float("-inf"), -0.5))
+    for written in (record, done):
+        write_records(tmp_path / "r.jsonl", [written])
+        assert list(read_records(tmp_path / "r.jsonl", type(written))) == [written]

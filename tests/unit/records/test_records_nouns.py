@@ -27,7 +27,31 @@ def test_a_weight_that_is_the_default_is_no_other_content():
     assert Example.of([ASK, SAY]).id == Example.of([ASK, dataclasses.replace(SAY, weight=1.0)]).id
 
 
+def test_calls_tools_and_whoever_speaks_are_content():
+    call = {"type": "function", "function": {"name": "t", "arguments": "{}"}}
+    asks = dataclasses.replace(SAY, tool_calls=(call,))
+    says = Message(role="tool", content="x")
+    ids = {Example.of(turns, tools=tools).id for turns, tools in [
+        ([ASK, SAY], ()), ([ASK, asks], ()), ([ASK, SAY], (call,)), ([ASK, asks, says, SAY], ()),
+        ([ASK, asks, dataclasses.replace(says, name="t"), SAY], ()),
+        ([ASK, asks, dataclasses.replace(says, tool_call_id="1"), SAY], ()),
+        ([ASK, dataclasses.replace(SAY, tool_calls=(call, call))], ()),
+    ]}  # fmt: skip
+    assert len(ids) == 7
+    assert asks.text == "here\nt({})" and Example.of([ASK, dataclasses.replace(asks, content="")]).targets == ()
+
+
+def test_a_target_given_or_taken_from_the_answer_is_the_same_content():
+    assert Example.of([ASK, SAY]).id == Example.of([ASK, SAY], targets=["here"]).id
+    ids = {Example.of([ASK, SAY], targets=t, choices=c).id for t, c in [
+        (["here"], []), (["here", "here"], []), (["here"], ["here"]), (["x"], []), (["x"], ["x"]), (["x", "x"], []),
+    ]}  # fmt: skip
+    assert len(ids) == 6
+
+
 def test_text_is_not_confused_across_fields():
+    turns = [[Message(role="user", content="a3:b"), SAY], [ASK, Message(role="assistant", content="1:a")]]
+    assert len({Example.of(t, choices=c).id for t in turns for c in ([], ["1:x1:y"], ["1:x", "y"], ["x", "y"])}) == 8
     assert content_id("ab", "c") != content_id("a", "bc")
     assert Preference.of([ASK], chosen="a", rejected="b").id != Preference.of([ASK], chosen="b", rejected="a").id
 

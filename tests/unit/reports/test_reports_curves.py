@@ -15,12 +15,31 @@ def test_each_doubling_takes_the_same_room_and_every_x_has_its_tick():
     assert [text for text in texts if text in ("1", "2", "8")] == ["1", "2", "8"] and {"clusters", "score"} <= {*texts}
 
 
-def test_intervals_single_runs_and_the_level_are_drawn():
-    level = Level("base", 0.05, 0.02, 0.08)
-    svg = curve_plot([Curve("a", POINTS), Curve("b", POINTS)], x_label="x", y_label="y", level=level)
+def test_intervals_single_runs_and_the_levels_are_drawn():
+    levels = [Level("base", 0.05, 0.02, 0.08), Level("copied", 0.5)]
+    svg = curve_plot([Curve("a", POINTS), Curve("b", POINTS)], x_label="x", y_label="y", levels=levels)
     assert svg.count('r="5"') == 6 and svg.count('r="2.5"') == 4, "values and single runs"
     assert svg.count("stroke-linecap:round") == 2, "an infinite bound is no interval"
-    assert svg.count("<rect") == 1 and svg.count(">base<") == 1
+    assert svg.count("<rect") == 1 and svg.count(">base<") == 1 and svg.count(">copied<") == 1
+    places = {dash: re.findall(rf'y1="([\d.]+)"[^>]*stroke-dasharray:{dash};', svg) for dash in ("5 4", "2 3")}
+    (_, low), (_, high) = places["5 4"], places["2 3"]  # the first of each is in the key
+    assert float(high) < float(low), "each level has a look of its own, and the axis holds both"
+
+
+def test_names_are_cut_only_where_they_do_not_fit():
+    def shown(*names: str) -> str:
+        return curve_plot([Curve(names[0], POINTS)], x_label="x", y_label="y",
+                          levels=[Level(name, 0.1) for name in names[1:]])  # fmt: skip
+
+    def num_lines(svg: str) -> int:
+        return len({*re.findall(r'<text x="[\d.]+" y="([\d.]+)"[^>]*>(?:right|base|copied)', svg)})
+
+    names = ("right as generated", "base, better zero-shot reading", "base, few-shot", "copied input")
+    assert all(f">{name}<" in shown(*names) for name in names), "what does not fit beside the curves goes below them"
+    assert num_lines(shown(*names)) == 2 and num_lines(shown(*names[1:])) == 1
+    assert shown(*["base, in a reading with a long name"] * 5).count("with a long name<") == 1, (
+        "four in one line do not fit"
+    )
 
 
 def test_one_x_and_nothing_are_drawn_too():

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import luthier
-from fakes import TinyRun, tiny_examples
+from fakes import TinyRun, tiny_examples, training_calls
 from luthier.config import Config, all_keys, load_config, nested_config
 from luthier.errors import ConfigError
 from luthier.models.load import load_model
@@ -182,13 +182,11 @@ def run_with(options: dict, folders, folder: Path) -> TinyRun:
     config = TrainConfig.model_validate(options)
     options = {name: getattr(config, name) for name in options}
     model = load_model(folders(of_model["model"]), dtype=of_model["dtype"], device="cpu")
-    calls = []
-    first = next(layers_of(model.network)[1][0].children())
-    first.register_forward_pre_hook(lambda *_: calls.append(1) if torch.is_grad_enabled() else None)
-    run = TinyRun(
-        model, folder, grade_all=rewards(config.grpo.grader),
-        grade_dev=smallness if config.keep_best not in (None, "loss") else None, **options,
-    )  # fmt: skip
+    with training_calls(next(layers_of(model.network)[1][0].children())) as calls:
+        run = TinyRun(
+            model, folder, grade_all=rewards(config.grpo.grader),
+            grade_dev=smallness if config.keep_best not in (None, "loss") else None, **options,
+        )  # fmt: skip
     run.num_layer_forwards = len(calls)
     return run
 

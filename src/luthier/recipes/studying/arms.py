@@ -16,6 +16,7 @@ from luthier import demo
 from luthier.models.folders import digest, resolve
 from luthier.recipes.studying.config import StudyRecipe
 from luthier.recipes.studying.measures import (
+    COPY,
     answered,
     base_readings,
     base_ways,
@@ -139,20 +140,21 @@ def write_arm(path: Path, data: dict[str, Any]) -> None:
 
 
 def _base(arm: Arm, bench: Bench, items: Items) -> dict[str, Any]:
-    """The base's readings of everything that any arm of its block is asked."""
+    """The base's three readings of everything that any arm of its block is asked."""
     from luthier.models.load import load_model
 
     recipe = bench.recipe
     start = bench.start_of(arm.base)
     model = load_model(start, dtype=recipe.model.dtype, chat_template=recipe.model.chat_template)
     known = shots_of(bench.collection, arm, number=SHOTS_A_TASK)
-    form, ways = base_ways(model, recipe.evaluate, known=known)
-    facts = base_readings(model, items, recipe.evaluate, ways=ways) | {"form": form}
+    ways = base_ways(model, recipe.evaluate, known=known)
+    facts = base_readings(model, items, recipe.evaluate, protocols=ways.protocols) | {"forms": ways.forms}
+    facts["graders"] = sorted({str(item.grading["grader"]) for item in items.clusters})
     if any(task.metric in ("rouge_l", "chrf") for task in bench.collection.tasks):
-        facts["readings"]["copy"] = copied(items)
+        facts["readings"][COPY] = copied(items)
     if arm.contrast:
         facts["promises"] = {name: intents(model, recipe.evaluate, seed=arm.seed, protocol=protocol)
-                             for name, protocol in ways.items()}  # fmt: skip
+                             for name, protocol in ways.protocols.items()}  # fmt: skip
     facts["cut_prompts"] = num_cut(model, items.all)
     facts["parameters"] = model.num_parameters
     facts["pretraining"] = pretraining(start)

@@ -115,7 +115,7 @@ class StudyEvaluateConfig(Config):
     batch_rows: int = Field(64, ge=1, json_schema_extra=known_as("batch_size"))
     """Prompts answered side by side; changes speed and memory only."""
     shots: int = Field(4, ge=1, json_schema_extra=known_as("num_fewshot", "few_shot"))
-    """Solved examples in the plain-text prompt of the base. They are training rows, and never of a held-out task."""
+    """Solved examples in the few-shot prompt of the base. They are training rows, and never of a held-out task."""
     plain_text: tuple[Path, ...] = ()
     """Plain text on which forgetting is measured. The practice world brings its own where none is named."""
 

@@ -1,6 +1,6 @@
 """Who does the arms: processes that each take one arm after another, so that one that ends costs its arm alone.
 
-    python -m luthier.recipes.studying.crew RUN     reads names of arms from stdin, does them, says so on stdout
+python -m luthier.recipes.studying.crew RUN     reads names of arms from stdin, does them, says so on stdout
 """
 
 from __future__ import annotations

@@ -1,14 +1,16 @@
 """What a model of a study says to the items: as generated, by its likeliest option, and how well it still knows text.
 
-The base is read as favourably as it can be, since it was never shown the chat form: through the chat template, and by
-a few-shot plain-text prompt in the form that does best on training rows. The better reading of each rung counts.
+The base was never shown the chat form, so it is read in three ways: "chat", through the chat template; "plain", the
+question alone in plain text; and "few_shot", in plain text after solved training rows. Each of the latter two is in the
+form that does best on training rows. The named comparison is with the better zero-shot reading of each rung, since
+tuned arms are asked without examples too (arXiv:2109.01652); the few-shot reading stands beside it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luthier.errors import ConfigError, Problem
 from luthier.graders import GRADERS, auto, grade_all
@@ -24,8 +26,13 @@ if TYPE_CHECKING:
     from luthier.models.load import Model
     from luthier.models.protocols import Protocol
 
+ZERO_SHOT = ("chat", "plain")
+FEW_SHOT = "few_shot"
+"""The readings of a base, by what stands before the question: nothing, or solved examples."""
+COPY = "copy"
+"""Beside the readings: what saying the prompt again scores."""
 FORM_ITEMS = 48
-"""Training rows on which the base's plain-text form is chosen."""
+"""Training rows on which the base's plain-text form is chosen, for each reading anew."""
 CHARACTERS_A_TOKEN = 3
 """A cautious guess, for choosing shots that leave room in the context."""
 
@@ -54,12 +61,9 @@ def answered(
     """
     if not items:
         return []
-    from luthier.models.generate import generator
     from luthier.models.logprobs import scorer
 
-    generate = generator(model, protocol=protocol, batch_rows=config.batch_rows)
-    completions = generate(items, Sampling(max_new_tokens=config.max_new_tokens))
-    generated = {grade.example_id: grade.value for grade in grade_all(auto, items, completions)}
+    generated = _generated(model, items, config, protocol)
     ranked = [item for item in items if can_be_ranked(item)]
     score = scorer(model, protocol=protocol, batch_rows=config.batch_rows)
     rankings = rank_options(ranked, score, model_id=model.digest) if ranked else []
@@ -73,30 +77,41 @@ def by_rung(items: Items, ask: Callable[[Sequence[Example]], list[Row]]) -> dict
     return {rung: [next(rows) for _ in of_rung] for rung, of_rung in zip(RUNGS, items, strict=True)}
 
 
-def base_ways(
-    model: Model, config: StudyEvaluateConfig, *, known: Sequence[Example]
-) -> tuple[str, dict[str, Protocol | None]]:
-    """The form of plain text that serves the base best, and the ways to ask it: "chat" and "plain".
+class BaseWays(NamedTuple):
+    """The ways to ask a base."""
 
-    `known` are training rows: some are shots, and on others the form is chosen.
+    protocols: dict[str, Protocol | None]
+    """By reading; None is the chat template."""
+    forms: dict[str, str]
+    """The form of plain text of "plain" and of "few_shot"."""
+
+
+def base_ways(model: Model, config: StudyEvaluateConfig, *, known: Sequence[Example]) -> BaseWays:
+    """The three ways to ask a base, each plain text in the form that does best where nothing is held out.
+
+    `known` are training rows: some are shots, and on the last ones the forms are tried.
     """
     from luthier.models.protocols import PLAIN_FORMS, plain_protocol
 
-    shots = shots_for(known, config, model.max_length)
     trial = list(known)[-FORM_ITEMS:]
-    scores = {form: _mean(answered(model, trial, config, protocol=plain_protocol(model, shots, form=form)))
-              for form in PLAIN_FORMS} if trial else {}  # fmt: skip
-    form = max(scores, key=lambda name: scores[name], default=next(iter(PLAIN_FORMS)))
-    return form, {"chat": None, "plain": plain_protocol(model, shots, form=form)}
+    found = BaseWays({"chat": None}, {})
+    for name, shots in (("plain", ()), (FEW_SHOT, shots_for(known, config, model.max_length))):
+        protocols = {form: plain_protocol(model, shots, form=form) for form in PLAIN_FORMS}
+        scores = {form: _mean(_generated(model, trial, config, protocol).values())
+                  for form, protocol in protocols.items()}  # fmt: skip
+        best = max(scores, key=lambda form: scores[form])
+        found.forms[name], found.protocols[name] = best, protocols[best]
+    return found
 
 
 def base_readings(
-    model: Model, items: Items, config: StudyEvaluateConfig, *, ways: Mapping[str, Protocol | None]
+    model: Model, items: Items, config: StudyEvaluateConfig, *, protocols: Mapping[str, Protocol | None]
 ) -> dict[str, Any]:
-    """The base's answers asked in each way, the better way for each rung, and the answers of that."""
+    """The base's answers asked in each way, the better zero-shot way for each rung, and the answers of that."""
     readings = {name: by_rung(items, lambda asked, protocol=protocol: answered(model, asked, config, protocol=protocol))  # type: ignore[misc]
-                for name, protocol in ways.items()}  # fmt: skip
-    best = {rung: max(readings, key=lambda name: _mean(readings[name][rung])) for rung in RUNGS}
+                for name, protocol in protocols.items()}  # fmt: skip
+    best = {rung: max(ZERO_SHOT, key=lambda name: _mean(row["generated"] for row in readings[name][rung]))
+            for rung in RUNGS}  # fmt: skip
     return {"readings": readings, "best": best, "items": {rung: readings[best[rung]][rung] for rung in RUNGS}}
 
 
@@ -154,6 +169,17 @@ def _row(item: Example, generated: float | None, ranked: float | None) -> Row:
             "generated": generated, "ranked": ranked, "chance": chance}  # fmt: skip
 
 
-def _mean(rows: Sequence[Mapping[str, Any]]) -> float:
-    values = [row["generated"] for row in rows if row["generated"] is not None]
+def _generated(
+    model: Model, items: Sequence[Example], config: StudyEvaluateConfig, protocol: Protocol | None
+) -> dict[str, float | None]:
+    """The grade of what the model writes, by the item's id."""
+    from luthier.models.generate import generator
+
+    generate = generator(model, protocol=protocol, batch_rows=config.batch_rows)
+    completions = generate(items, Sampling(max_new_tokens=config.max_new_tokens)) if items else []
+    return {grade.example_id: grade.value for grade in grade_all(auto, items, completions)}
+
+
+def _mean(grades: Iterable[float | None]) -> float:
+    values = [grade for grade in grades if grade is not None]
     return sum(values) / len(values) if values else 0.0

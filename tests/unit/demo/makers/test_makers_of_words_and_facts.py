@@ -57,7 +57,7 @@ def test_a_task_file_has_twelve_templates_whose_slots_every_row_fills(path: Path
 
     assert table["cluster"] == path.parent.name
     assert table["description"] and table["sources"] and table["source"] == "practice"
-    assert len(table["templates"]) >= 12 and len(set(templates)) == len(templates)
+    assert len(templates) >= 12 and len(table["templates"]) >= 10 and len(set(templates)) == len(templates)
     for row in rows(path.stem, 100):
         assert slots - {"answer", "options"} <= set(row.fields)
         assert all(entry["also"] in row.lists for entry in inverted if "also" in entry)

@@ -1,3 +1,5 @@
+"""The clusters "sentiment", "reading", "summary", "paraphrase" and "entailment": what their rows and texts say."""
+
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -138,7 +140,8 @@ def test_what_a_passage_tells_of_one_deed_stands_together_and_is_told_once() -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "values"), [("who", PERSONS), ("what", OBJECTS), ("when", DAYS), ("where", SPOTS), ("which_colour", SHADES)]
+    ("name", "values"),
+    [("who", PERSONS), ("what", OBJECTS), ("when", DAYS), ("where", SPOTS), ("which_colour", SHADES)],
 )
 def test_reading_answers_are_the_only_word_of_their_kind_in_a_passage_of_one_deed(
     name: str, values: Sequence[str]

@@ -1,0 +1,80 @@
+"""How many words two parts share: for the certificate of a split, over all rows at once.
+
+A row counts if more than half of the words of its prompt lie in runs of eight words that prompts of the other part
+have, in whichever rows. That is wider than the rule for leaks, which asks for one row: what a template or a passage puts
+into both parts counts here, so this is a number to know, not one that must be zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from luthier.curate.gathered import Gathered
+from luthier.curate.split import APART
+from luthier.similarity.near import Sketches
+from luthier.similarity.ragged import gram_hashes, is_among, owners, places, spread
+
+GRAM_WORDS = 8
+ENOUGH = 0.5
+_SEED = 29
+
+
+class _Grams(NamedTuple):
+    """The runs of eight words in the prompts of some records of one shard."""
+
+    hashes: np.ndarray
+    at: np.ndarray
+    """The word that each begins at, all prompts end to end."""
+    num_words: np.ndarray
+    """Of each prompt."""
+
+
+def shared_words(table: Gathered, goes_to: np.ndarray, names: Sequence[str]) -> dict[str, int]:
+    """For each two parts that must be apart, how many rows of the second share most of their words with the first.
+
+    `goes_to` [N] is a number in `names` of each record, or a larger one for those that go nowhere.
+    """
+    found = {}
+    for target in dict.fromkeys(b for _, b in APART):
+        own = list(_grams(table, goes_to == names.index(target)))
+        known = np.unique(np.concatenate([np.zeros(0, np.uint64), *(grams.hashes for grams in own)]))
+        for other in [a for a, b in APART if b == target]:
+            is_shared = _among(known, _grams(table, goes_to == names.index(other)))
+            found[f"{other}/{target}"] = sum(_count(grams, known, is_shared) for grams in own)
+    return {f"{a}/{b}": found[f"{a}/{b}"] for a, b in APART}
+
+
+def _grams(table: Gathered, mask: np.ndarray) -> Iterator[_Grams]:
+    for start, shard in zip(table.starts.tolist(), table.shards, strict=False):
+        rows = np.flatnonzero(mask[start : start + len(shard.rows)])
+        sketches = Sketches.open(shard.folder / "near")
+        starts = np.where(rows > 0, sketches.ends[np.maximum(2 * rows - 1, 0)], 0)
+        counts = sketches.ends[2 * rows] - starts
+        # The lowest bit of a word says how it may differ, which makes no odds here.
+        hashes = gram_hashes(spread(sketches.words[places(starts, counts)] >> 1), GRAM_WORDS, seed=_SEED)
+        owner = owners(counts)
+        at = np.flatnonzero(owner[: len(hashes)] == owner[GRAM_WORDS - 1 :])  # within one prompt
+        yield _Grams(hashes[at], at, counts)
+
+
+def _among(known: np.ndarray, others: Iterator[_Grams]) -> np.ndarray:
+    """Which of the known runs the others have, [len(known)] bool."""
+    found = np.zeros(len(known), bool)
+    for grams in others:
+        there = grams.hashes[is_among(grams.hashes, known)]
+        found[np.searchsorted(known, there)] = True
+    return found
+
+
+def _count(grams: _Grams, known: np.ndarray, is_shared: np.ndarray) -> int:
+    """How many prompts have more than half of their words in shared runs."""
+    at = grams.at[is_shared[np.searchsorted(known, grams.hashes)]] if len(known) else grams.at
+    depth = np.zeros(int(grams.num_words.sum()) + GRAM_WORDS + 1, np.int64)
+    np.add.at(depth, at, 1)
+    np.add.at(depth, at + GRAM_WORDS, -1)
+    covered = np.concatenate([[0], np.cumsum(np.cumsum(depth) > 0)])
+    ends = np.cumsum(grams.num_words)
+    return int((covered[ends] - covered[ends - grams.num_words] > ENOUGH * grams.num_words).sum())

@@ -1,0 +1,230 @@
+"""A subset of the rows by quality or diversity, and beside it random ones: whether a choice helps, only training tells.
+
+Three subsets come out of every selection. `kept` is the choice. `control` is as many rows by lot. `control_tokens` is
+as many tokens by lot: where a method prefers long rows, as many rows by lot are less to learn from. Both controls begin
+with the same rows of one random order of all rows, and may hold rows that were chosen too; the report says how many.
+
+    length       the longest answers (arXiv:2402.04833)
+    perplexity   the answers that a model finds most likely after their prompts
+    ifd          instruction-following difficulty, loss(answer after its prompt) / loss(answer alone): the answers that
+                 the prompt helps least to predict (Cherry LLM, arXiv:2308.12032); from 1 on the prompt misleads, and
+                 the row is never kept
+    diversity    rows that stand for all rows: facility location over hashed TF-IDF or given embeddings
+
+Several methods together are combined by the mean of the ranks that each gives.
+
+Letters: N rows, B rows of a block, E numbers of an embedding.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from luthier.errors import ConfigError, Problem
+from luthier.stats.text_vectors import hashed_tfidf
+
+Method = Literal["length", "perplexity", "ifd", "diversity"]
+METHODS: tuple[Method, ...] = get_args(Method)
+PREFERS_SMALL = frozenset({"perplexity"})
+"""Methods whose small values are kept."""
+MISLEADING_IFD = 1.0
+BLOCK_ROWS = 1_000
+"""Diversity is looked for among so many rows at a time, drawn by lot, and each block gives its share (Mirzasoleiman et
+al., arXiv:1411.0541, do so on many machines): time then grows with the rows and not with their square."""
+
+Floats = npt.NDArray[np.float64]
+Losses = Callable[[Sequence[str], Sequence[str]], Sequence[float]]
+"""Mean negative log-likelihood of the tokens of each answer after its prompt, alone where the prompt is "".
+
+Not a number where it cannot be told; rows with such an answer are never kept.
+"""
+CountTokens = Callable[[str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A row that may be kept."""
+
+    prompt: str
+    answer: str
+
+
+class Selected(NamedTuple):
+    """The choice, its controls, and why; rows are numbers into the candidates, in their order."""
+
+    kept: tuple[int, ...]
+    control: tuple[int, ...]
+    """As many rows, by lot."""
+    control_tokens: tuple[int, ...]
+    """As many tokens, by lot: at least as many, and without the last row fewer."""
+    scores: Mapping[str, tuple[float, ...]]
+    """What each method says of each row. Of diversity: minus the place at which its block would take the row."""
+    report: Mapping[str, Any]
+    """Rows, tokens, mean lengths and overlap of the three, as JSON."""
+
+
+def count_words(text: str) -> int:
+    """Words between white space: for those who have no tokenizer at hand."""
+    return len(text.split())
+
+
+def select(
+    rows: Sequence[Candidate],
+    *,
+    method: Method | Sequence[Method],
+    keep: int,
+    seed: int,
+    losses: Losses | None = None,
+    embeddings: Floats | None = None,
+    count_tokens: CountTokens = count_words,
+) -> Selected:
+    """Keep `keep` of the rows; deterministic. `embeddings` [N, E] take the place of hashed TF-IDF.
+
+    ConfigError where a method is unknown or lacks `losses`, or where fewer than `keep` rows may be kept.
+    """
+    methods: tuple[Method, ...] = (method,) if isinstance(method, str) else tuple(dict.fromkeys(method))
+    _check(methods, keep, len(rows), losses)
+    rng = np.random.default_rng(seed)
+    tokens_N = np.array([[count_tokens(row.prompt), count_tokens(row.answer)] for row in rows], dtype=np.int64)
+    scores = _model_scores(methods, rows, losses) if losses is not None else {}
+    if "length" in methods:
+        scores["length"] = tokens_N[:, 1].astype(np.float64)
+    if "diversity" in methods:
+        scores["diversity"] = _diversity(rows, embeddings, rng)
+    is_open = np.ones(len(rows), dtype=bool)
+    for values in scores.values():
+        is_open &= np.isfinite(values)
+    if "ifd" in scores:
+        is_open &= scores["ifd"] < MISLEADING_IFD
+    if is_open.sum() < keep:
+        raise _too_few(keep, int(is_open.sum()), methods)
+    kept = _best(scores, is_open, keep)
+    order = rng.permutation(len(rows))
+    sums = tokens_N.sum(axis=1)
+    reached = np.searchsorted(np.cumsum(sums[order]), sums[kept].sum())
+    control, control_tokens = np.sort(order[:keep]), np.sort(order[: reached + 1])
+    subsets = {"kept": kept, "control": control, "control_tokens": control_tokens}
+    report = {
+        "methods": list(methods), "seed": seed, "rows": len(rows), "tokens": int(sums.sum()),
+        "never_kept": int(len(rows) - is_open.sum()),
+        **{name: _described(numbers, tokens_N, kept) for name, numbers in subsets.items()},
+    }  # fmt: skip
+    return Selected(
+        kept=tuple(kept.tolist()),
+        control=tuple(control.tolist()),
+        control_tokens=tuple(control_tokens.tolist()),
+        scores={name: tuple(values.tolist()) for name, values in scores.items()},
+        report=report,
+    )
+
+
+def _check(methods: Sequence[str], keep: int, num_rows: int, losses: Losses | None) -> None:
+    problems = [
+        Problem(where="curate.select.method", found=repr(name), expected=f"some of {', '.join(METHODS)}",
+                fix="correct the name")
+        for name in methods if name not in METHODS
+    ]  # fmt: skip
+    if not methods:
+        problems.append(Problem(where="curate.select.method", found="none", expected=f"some of {', '.join(METHODS)}",
+                                fix="name one, or leave the step out"))  # fmt: skip
+    if losses is None and {"perplexity", "ifd"} & set(methods):
+        problems.append(Problem(where="curate.select.method", found=" and ".join(methods), expected="a model to ask",
+                                fix="name one in curate.select.model, or choose length or diversity"))  # fmt: skip
+    if not 0 < keep <= num_rows:
+        problems.append(Problem(where="curate.select.keep", found=f"{keep:,}", expected=f"1 to {num_rows:,} rows",
+                                fix="correct the number"))  # fmt: skip
+    if problems:
+        raise ConfigError("a selection cannot be made", problems)
+
+
+def _too_few(keep: int, num_open: int, methods: Sequence[str]) -> ConfigError:
+    found = f"{num_open:,} rows of which {' and '.join(methods)} can be told and allow to keep them"
+    return ConfigError(
+        "a selection cannot be made",
+        [Problem(where="curate.select.keep", found=found, expected=f"{keep:,} rows", fix="keep fewer")],
+    )
+
+
+def _best(scores: Mapping[str, Floats], is_open: npt.NDArray[np.bool_], keep: int) -> npt.NDArray[np.int64]:
+    """The rows of the best mean rank; among equals the first. Rows that may not be kept come last."""
+    ranks_N = np.zeros(len(is_open))
+    for name, values in scores.items():
+        signed = values if name in PREFERS_SMALL else -values
+        _, places = np.unique(np.where(is_open, signed, np.inf), return_inverse=True)
+        # Equal values have equal ranks: the mean of the places that they take up.
+        counts = np.bincount(places)
+        ranks_N += (np.cumsum(counts) - (counts - 1) / 2)[places]
+    ranks_N[~is_open] = np.inf
+    return np.sort(np.argsort(ranks_N, kind="stable")[:keep])
+
+
+def _model_scores(methods: Sequence[Method], rows: Sequence[Candidate], losses: Losses) -> dict[str, Floats]:
+    """Perplexity and IFD of each row, if asked for; the latter is not a number where the answer alone costs nothing."""
+    scores: dict[str, Floats] = {}
+    if not {"perplexity", "ifd"} & set(methods):
+        return scores
+    answers = [row.answer for row in rows]
+    after_prompt = np.asarray(losses([row.prompt for row in rows], answers), dtype=np.float64)
+    if "perplexity" in methods:
+        scores["perplexity"] = np.exp(after_prompt)
+    if "ifd" in methods:
+        alone = np.asarray(losses([""] * len(rows), answers), dtype=np.float64)
+        scores["ifd"] = np.divide(after_prompt, alone, out=np.full(len(rows), np.nan), where=alone > 0)
+    return scores
+
+
+def _described(
+    numbers: npt.NDArray[np.int64], tokens_N: npt.NDArray[np.int64], kept: npt.NDArray[np.int64]
+) -> dict[str, Any]:
+    prompts, answers = tokens_N[numbers].sum(axis=0).tolist()
+    return {
+        "rows": len(numbers), "tokens": prompts + answers, "mean_prompt_tokens": round(prompts / len(numbers), 2),
+        "mean_answer_tokens": round(answers / len(numbers), 2),
+        "share_in_kept": round(len(np.intersect1d(numbers, kept)) / len(numbers), 4),
+    }  # fmt: skip
+
+
+def _diversity(rows: Sequence[Candidate], embeddings: Floats | None, rng: np.random.Generator) -> Floats:
+    """Minus the place at which the block of each row would take it: 0, -1, -2, ..."""
+    scores_N = np.empty(len(rows))
+    num_blocks = -(-len(rows) // BLOCK_ROWS)
+    for block in np.array_split(rng.permutation(len(rows)), num_blocks):
+        if embeddings is None:
+            vectors = hashed_tfidf([f"{rows[number].prompt}\n{rows[number].answer}" for number in block])
+            similarity_BB = np.asarray((vectors @ vectors.T).todense(), dtype=np.float64)
+        else:
+            lengths_B1 = np.linalg.norm(embeddings[block], axis=1, keepdims=True)
+            unit_BE = embeddings[block] / np.where(lengths_B1 > 0, lengths_B1, 1.0)
+            similarity_BB = np.maximum(unit_BE @ unit_BE.T, 0.0)
+        scores_N[block[facility_location(similarity_BB)]] = -np.arange(len(block), dtype=np.float64)
+    return scores_N
+
+
+def facility_location(similarity_BB: Floats) -> npt.NDArray[np.int64]:
+    """All rows in the order in which each adds most to sum_i max_(j taken) similarity[i, j]; shape [B].
+
+    The greedy order is within 1 - 1/e of the best subset of every size (Nemhauser, Wolsey and Fisher, 1978). A gain
+    only shrinks as others are taken, so an old gain is a bound, and most are never computed anew (Minoux, 1978).
+    Similarities are 0 or more; among equals the first row goes first.
+    """
+    columns = np.ascontiguousarray(similarity_BB.T)
+    covered_B = np.zeros(len(columns))
+    bounds = [(-gain, place) for place, gain in enumerate(columns.sum(axis=1).tolist())]
+    heapq.heapify(bounds)
+    order: list[int] = []
+    while bounds:
+        _, place = bounds[0]
+        gain = float(np.maximum(columns[place] - covered_B, 0.0).sum())
+        entry = (-gain, place)
+        heapq.heapreplace(bounds, entry)
+        if bounds[0] == entry:
+            heapq.heappop(bounds)
+            order.append(place)
+            np.maximum(covered_B, columns[place], out=covered_B)
+    return np.array(order, dtype=np.int64)

@@ -1,0 +1,208 @@
+"""Whether two files are a split without leaks: nothing of the one stands, or nearly stands, in the other.
+
+The files are read as they are, not cleaned. Wherever the split came from, this looks at the rows alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from luthier.curate.comparing import CONTAMINATED
+from luthier.curate.duplicates import keys_of
+from luthier.curate.making import Record
+from luthier.curate.mapping import answer_of, asked, near_text
+from luthier.curate.questions import without_templates
+from luthier.curate.reading import data_files
+from luthier.curate.rows import converted_rows, no_usable_row
+from luthier.curate.split import connected
+from luthier.similarity.containment import QuestionIndex
+from luthier.similarity.near import Sketches, near_duplicates
+
+SAME_PROMPT = "the same prompt"
+NEAR = "near-duplicate"
+NEAR_PROMPT = "near prompt, another answer"
+SAME_LINK = "the same link"
+HOLDS = "holds the question"
+REFUSED_BY = (SAME_PROMPT, NEAR, NEAR_PROMPT, SAME_LINK)
+"""One row of the test file for which one of these is found is enough. HOLDS is told and no reason by itself: rows about
+one passage hold the most of each other's words, and ask different things."""
+SHOWN = 5
+SHOWN_CHARACTERS = 160
+
+
+class Evidence(NamedTuple):
+    """A row of the test file that training on a row of the train file would give away."""
+
+    kind: str
+    train: str
+    test: str
+    similarity: float
+    train_text: str
+    test_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SplitCheck:
+    """What was found between two files."""
+
+    rows: Mapping[str, int]
+    """Of train and of test."""
+    test_rows: Mapping[str, int]
+    """How many rows of the test file are given away, by how."""
+    largest_similarity: float | None
+    """Between a row of train and one of test, where one was near another."""
+    evidence: tuple[Evidence, ...]
+    """The first of each kind, the most similar first."""
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the split can be trusted."""
+        return not any(self.test_rows[kind] for kind in REFUSED_BY)
+
+    @property
+    def is_contaminated(self) -> bool:
+        """Whether train holds so many questions of test that a benchmark would count as contaminated."""
+        return self.test_rows[HOLDS] > CONTAMINATED * self.rows["test"]
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "is_apart": self.is_apart, "is_contaminated": self.is_contaminated, "rows": dict(self.rows),
+            "test_rows": dict(self.test_rows), "largest_similarity": self.largest_similarity,
+            "evidence": [found._asdict() for found in self.evidence],
+        }  # fmt: skip
+
+    def lines(self) -> list[str]:
+        """For people."""
+        lines = [f"train {self.rows['train']:,} rows | test {self.rows['test']:,} rows"]
+        for kind, count in self.test_rows.items():
+            lines.append(f"{kind}: {count:,} rows of test ({count / max(1, self.rows['test']):.1%})")
+            for found in self.evidence:
+                if found.kind == kind:
+                    lines += [f"  {found.train} and {found.test}, {found.similarity:.2f}",
+                              f"    train: {found.train_text}", f"    test:  {found.test_text}"]  # fmt: skip
+        if self.is_contaminated:
+            lines.append(f"contaminated: train holds more than {CONTAMINATED:.0%} of the questions of test; see if "
+                         "it holds their answers too, and give rows about one document a link")  # fmt: skip
+        if self.is_apart:
+            return [*lines, "apart: no prompt, near-duplicate or link is in both"]
+        return [
+            *lines,
+            "refused: training on the first file gives rows of the second away",
+            "  Fix: let `luthier curate` split the rows, or give it the files as data.files and data.held_out",
+        ]
+
+
+def check_split(train: Path, test: Path, *, say: Callable[[str], None], jaccard: float = 0.7) -> SplitCheck:
+    """Compare two files of rows. DataError when one of them cannot be used."""
+    sides = [_Side.read(path) for path in (train, test)]
+    for name, side in zip(("train", "test"), sides, strict=True):
+        say(f"check | {name} {len(side.records):,} rows")
+    found = [*_same(*sides), *_near(*sides, jaccard=jaccard), *_holding(*sides)]
+    rows: dict[str, set[str]] = {kind: set() for kind in (*REFUSED_BY, HOLDS)}
+    for each in found:
+        rows[each.kind].add(each.test)
+    near = [each.similarity for each in found if each.kind in (NEAR, NEAR_PROMPT)]
+    shown = [
+        each for kind in rows
+        for each in sorted((f for f in found if f.kind == kind), key=lambda f: -f.similarity)[:SHOWN]
+    ]  # fmt: skip
+    return SplitCheck(
+        rows={"train": len(sides[0].records), "test": len(sides[1].records)},
+        test_rows={kind: len(places) for kind, places in rows.items()},
+        largest_similarity=max(near, default=None), evidence=tuple(shown),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """The rows of one file and where they stand."""
+
+    wheres: list[str]
+    records: list[Record]
+
+    @classmethod
+    def read(cls, path: Path) -> _Side:
+        """Every usable row; DataError when there is none."""
+        side, problems = cls([], []), []
+        for file in data_files([path]):
+            for row, converted in converted_rows(file):
+                if converted.fault is not None:
+                    problems.append(converted.fault.problem)
+                for record in converted.records:
+                    side.wheres.append(record.source if record.source.startswith(row.where) else row.where)
+                    side.records.append(record)
+        if not side.records:
+            raise no_usable_row(problems)
+        return side
+
+
+def _same(train: _Side, test: _Side) -> list[Evidence]:
+    """Prompts of test that train asks, in an earlier turn too, and links that both have."""
+    asked_by: dict[bytes, int] = {}
+    linked_by: dict[str, int] = {}
+    for number, record in enumerate(train.records):
+        keys = keys_of(record)
+        for key in (keys.prompt, *keys.earlier):
+            asked_by.setdefault(key, number)
+        for link in record.links:
+            linked_by.setdefault(link, number)
+    found = []
+    for number, record in enumerate(test.records):
+        key = keys_of(record).prompt
+        if key in asked_by:
+            found.append(_evidence(SAME_PROMPT, train, asked_by[key], test, number, 1.0))
+        shared = next((link for link in record.links if link in linked_by), None)
+        if shared is not None:
+            found.append(_evidence(SAME_LINK, train, linked_by[shared], test, number, 1.0))
+    return found
+
+
+def _near(train: _Side, test: _Side, *, jaccard: float) -> list[Evidence]:
+    """Rows of test that a row of train nearly is, or nearly asks, through rows that say the same too."""
+    parts = [Sketches.of([near_text(record) for record in side.records]) for side in (train, test)]
+    pairs = near_duplicates(parts, jaccard=jaccard)
+    num, total = len(train.records), len(train.records) + len(test.records)
+    group = connected(total, pairs.pairs[pairs.verdict == "near"])
+    of_train: dict[int, int] = {}
+    for row in range(num):
+        of_train.setdefault(int(group[row]), row)
+    found, direct = [], {}
+    values = zip(pairs.pairs.tolist(), pairs.similarity.tolist(), pairs.verdict.tolist(), strict=True)
+    for (left, right), value, verdict in values:
+        if left < num <= right:
+            direct[left, right] = value
+        if verdict == "conflict":
+            for one, other in ((left, right), (right, left)):
+                if other >= num and int(group[one]) in of_train and int(group[other]) not in of_train:
+                    found.append(_evidence(NEAR_PROMPT, train, of_train[int(group[one])], test, other - num, value))
+    for row in range(num, total):
+        twin = of_train.get(int(group[row]))
+        if twin is not None:
+            found.append(_evidence(NEAR, train, twin, test, row - num, direct.get((twin, row), jaccard)))
+    return found
+
+
+def _holding(train: _Side, test: _Side) -> list[Evidence]:
+    """Questions of test that stand in a row of train, word for word for the most part."""
+    places = {where: number for number, where in enumerate(test.wheres)}
+    questions = [(where, asked(record)) for where, record in zip(test.wheres, test.records, strict=True)]
+    index = without_templates(QuestionIndex.of(questions))
+    matches = index.matches_of([asked(record) for record in train.records])
+    return [
+        _evidence(HOLDS, train, number, test, places[match.name], match.share)._replace(test_text=_cut(match.text))
+        for number, some in enumerate(matches) for match in some
+    ]  # fmt: skip
+
+
+def _evidence(kind: str, train: _Side, one: int, test: _Side, other: int, similarity: float) -> Evidence:
+    texts = [_cut(f"{asked(record)} -> {answer_of(record)}") for record in (train.records[one], test.records[other])]
+    return Evidence(kind, train.wheres[one], test.wheres[other], round(similarity, 4), *texts)
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]} ..."

@@ -1,0 +1,143 @@
+"""The steps that look at one row at a time. Each takes some rows, changes, drops or flags them, and counts what it did.
+
+To add one, write a function like these, give it a line in ROW_STEPS_BY_NAME, and its name to `config.StepName`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from luthier.curate.cleaning import clean, has_lost_characters, texts_of
+from luthier.curate.config import CurateConfig, StepName
+from luthier.curate.decisions import Decision, decided
+from luthier.curate.making import Record
+from luthier.curate.personal import found_in, replaced_in
+from luthier.languages import UNDETERMINED, identify
+from luthier.privacy import Redaction
+from luthier.records import Example, Preference
+
+LOOKED_AT_CHARACTERS = 300
+"""The language is told from so much of the request and so much of the answer."""
+BY_DECISION = "review"
+PERSONAL = "personal data"
+
+
+class Flag(NamedTuple):
+    """A row that a person should look at."""
+
+    where: str
+    id: str
+    step: str
+    reason: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Row:
+    """One record on its way."""
+
+    where: str
+    line: int
+    part: int
+    """1 for the first record of an input row, 2 for the second ..."""
+    input: int
+    """The number of the input row in its piece."""
+    record: Record
+    dropped: str | None = None
+    """The rule that left it out."""
+    flags: list[Flag] = field(default_factory=list)
+    is_settled: bool = False
+    """A person has decided to keep it as it is: what flags it is answered."""
+
+    def flag(self, step: str, reason: str, detail: str) -> None:
+        """Let a person look at the row. Its id is filled in when no step changes it any more."""
+        self.flags.append(Flag(self.where, "", step, reason, detail))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What row steps need to know."""
+
+    config: CurateConfig
+    decisions: Mapping[str, Decision]
+    redaction: Redaction
+
+
+Counts = Mapping[str, Counter[str]]
+"""By what is counted, a counter for each that is asked for."""
+
+
+def clean_rows(rows: Sequence[Row], settings: Settings, counts: Counts) -> None:
+    """Repair what tools break in a text on its way."""
+    for row in rows:
+        row.record, repairs = clean(row.record)
+        for repair in repairs:
+            counts["repaired"][repair] += 1
+        if has_lost_characters(row.record):
+            counts["lost"]["rows"] += 1
+
+
+def tell_languages(rows: Sequence[Row], settings: Settings, counts: Counts) -> None:
+    """Write down the language of each row, and drop those in a language that is not wanted."""
+    wanted = settings.config.languages.keep
+    for row in rows:
+        code = row.record.language if isinstance(row.record, Example) else None
+        if code is None:
+            code = identify(_sample(row.record)).code
+            if isinstance(row.record, Example) and code != UNDETERMINED:
+                row.record = replace(row.record, language=code)
+        counts["languages"][code] += 1
+        if wanted and code not in (*wanted, UNDETERMINED):
+            row.dropped = f"language {code}"
+
+
+def protect_persons(rows: Sequence[Row], settings: Settings, counts: Counts) -> None:
+    """Replace personal data, or drop or flag the rows that hold some."""
+    action = settings.config.personal.action
+    for row in rows:
+        if action == "replace":
+            row.record, kinds = replaced_in(row.record, settings.redaction)
+        else:
+            kinds = found_in(row.record, settings.redaction)
+        if not kinds:
+            continue
+        counts["personal"].update(kinds)
+        counts["personal_rows"]["rows"] += 1
+        if action == "drop":
+            row.dropped = PERSONAL
+        elif action == "flag":
+            row.flag("personal", PERSONAL, ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items())))
+
+
+def apply_decisions(rows: Sequence[Row], settings: Settings, counts: Counts) -> None:
+    """Do what a person decided about rows that were flagged before: drop, mend, or keep as it is."""
+    for row in rows:
+        for decision in decided(row.record.id, settings.decisions):
+            counts["review"][decision.kind] += 1
+            counts["reviewed"][decision.id] += 1
+            if decision.kind == "drop":
+                row.dropped = BY_DECISION
+            elif decision.kind == "keep":
+                row.is_settled = True
+            elif decision.record is not None:
+                row.record = replace(decision.record, source=row.record.source)
+
+
+RowStep = Callable[[Sequence[Row], Settings, Counts], None]
+ROW_STEPS_BY_NAME: Mapping[StepName, RowStep] = {
+    "clean": clean_rows,
+    "language": tell_languages,
+    "personal": protect_persons,
+    "review": apply_decisions,
+}
+
+
+def _sample(record: Record) -> str:
+    """Some of the request and some of the answer, to tell the language from."""
+    texts = texts_of(record)
+    answer = record.chosen if isinstance(record, Preference) else record.target
+    asked = record.prompt[-1].content if record.prompt else texts[0]
+    return f"{asked[:LOOKED_AT_CHARACTERS]}\n{(answer or '')[:LOOKED_AT_CHARACTERS]}"

@@ -1,0 +1,227 @@
+"""What a candidate pair is: near-duplicates, a conflict, or two rows that differ as rows do."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luthier.similarity.alike import edits, same_words, shingle_similarity, surplus
+from luthier.similarity.ragged import Codes, Counts, Flags, Ragged, Unsigned, pick, run_hashes, spread
+from luthier.similarity.sharing import LONG_WORDS, MOST_EDITS, SHINGLE_WORDS
+from luthier.similarity.sketch import Rows
+from luthier.similarity.words import code_of, codes_of, is_in
+
+WORDS_PER_EDIT = 4
+"""Words of a prompt for each that may differ."""
+WORDS_PER_TOLD_EDIT = 2
+"""The same where the answer tells the row from others: rows with such an answer in common are one row twice."""
+TELLING_WORDS = 12
+"""From so many words on, an answer that few rows have tells its row from others."""
+WORDS_PER_LABELLED_EDIT = 8
+"""The same where the answer is a label."""
+WORDS_PER_ANSWER_EDIT = 6
+LEAST_ANSWER = 8
+"""Words of an answer from which on one in WORDS_PER_ANSWER_EDIT may differ; in fewer, each word may be the answer."""
+WORDS_PER_CONFLICT_EDIT = 16
+"""The same for prompts that are reported because their answers differ."""
+LABEL_ROWS = 8
+"""An answer of so many rows is a label: that two rows share it says nothing about them."""
+FUNCTION_WORDS = (
+    "a an the is are was were be been am it its this that there so just also well please very answer of".split()
+)
+"""Words without which a short answer says the same."""
+OPPOSITES = (
+    "more less|most least|many few|before after|first last|always never|true false|yes no|left right|up down|"
+    "increase decrease|increases decreases|increased decreased|increasing decreasing|maximum minimum|max min|"
+    "highest lowest|higher lower|high low|largest smallest|larger smaller|large small|big little|bigger littler|"
+    "longest shortest|longer shorter|long short|best worst|better worse|good bad|positive negative|correct incorrect|"
+    "valid invalid|possible impossible|likely unlikely|agree disagree|above below|over under|"
+    "inside outside|begin finish|open close|add subtract|multiply divide|sum difference|buy sell|"
+    "include exclude|including excluding|same different|similar dissimilar|legal illegal|pros cons|"
+    "advantages disadvantages|advantage disadvantage|strengths weaknesses|he she|his her|him hers|himself herself|"
+    "man woman|men women|boy girl|boys girls|male female|father mother|brother sister|husband wife|son daughter|"
+    "hot cold|old young|early late|earlier later|fast slow|north south|east west|ascending descending|"
+    "even odd|import export|love hate|like dislike|win lose|won lost|active passive|formal informal|singular plural|"
+    "synonym antonym|synonyms antonyms|entailment contradiction"
+)
+"""Words that ask for another answer when one stands in the other's place."""
+
+
+class Facts(NamedTuple):
+    """What is known of each row before it is compared. [rows] each, or [2, rows]: prompts and answers."""
+
+    lengths: Counts
+    texts: Unsigned
+    """Hashes of the words."""
+    strict: Unsigned
+    """Hashes of the strict words, in order."""
+    options: Unsigned
+    is_labelled: Flags
+    """Whether the answer is one that many rows have."""
+
+
+class Judged(NamedTuple):
+    """Pairs that are near-duplicates or conflicts, as far as the two rows alone can tell. [pairs]"""
+
+    pairs: Counts
+    is_near: Flags
+    is_told: Flags
+    """Whether the answers are near and of a kind that tells rows apart: then no slot makes the rows different."""
+    is_edited: Flags
+    """Whether the prompts are near by few edits, and not by the similarity of their shingles alone."""
+    related: Counts
+    """[R, 2]: all pairs whose prompts are near, whatever else differs."""
+
+
+def judge(rows: Rows, facts: Facts, pairs: Counts, *, jaccard: float) -> Judged:
+    """The near-duplicates and conflicts among some pairs, [pairs, 2], of which there are less than 2^20."""
+    prompts = _compared(rows, facts, 0, pairs)
+    related = pairs[_within(prompts, WORDS_PER_EDIT)]
+    is_same = _equal(facts.strict[0], pairs) & _equal(facts.options, pairs)
+    stays = is_same & (_within(prompts, WORDS_PER_TOLD_EDIT) | _may_be_alike(prompts, jaccard))
+    pairs, prompts = pairs[stays], prompts.some(stays)
+    answers = _compared(rows, facts, 1, pairs)
+    is_answered = answers.is_same | _equal(facts.strict[1], pairs) & (
+        (answers.shorter >= LEAST_ANSWER) & _within(answers, WORDS_PER_ANSWER_EDIT)
+        | (answers.longer < LEAST_ANSWER) & _equal_but_function_words(rows, pairs)
+        | _alike(rows, 1, pairs, answers, jaccard=jaccard)
+    )
+    is_labelled = facts.is_labelled[pairs].any(axis=1)
+    is_told = is_answered & (answers.shorter >= TELLING_WORDS) & ~is_labelled
+    per_edit = np.select([is_told, is_labelled], [WORDS_PER_TOLD_EDIT, WORDS_PER_LABELLED_EDIT], WORDS_PER_EDIT)
+    is_near = is_answered & _within(prompts, per_edit)
+    unsure = np.flatnonzero(is_answered & ~is_near)
+    is_near[unsure] = _alike(rows, 0, pairs[unsure], prompts.some(unsure), jaccard=jaccard)
+    # Another question may well have another answer: only prompts that hardly differ make a conflict.
+    is_conflict = ~is_answered & _within(prompts, WORDS_PER_CONFLICT_EDIT)
+    stays = is_near | is_conflict
+    stays[stays] = ~_asks_otherwise(rows, pairs[stays], is_near[stays])
+    is_edited = _within(prompts, WORDS_PER_TOLD_EDIT)
+    return Judged(pairs[stays], is_near[stays], is_told[stays], is_edited[stays], related)
+
+
+def _asks_otherwise(rows: Rows, pairs: Counts, is_near: Flags) -> Flags:
+    """Whether the words in which two rows differ show that they mean different things."""
+    return _follows(rows, pairs) | _has_opposites(rows, 0, pairs) | (is_near & _has_opposites(rows, 1, pairs))
+
+
+class Compared(NamedTuple):
+    """The prompts or the answers of some pairs beside each other. [pairs]"""
+
+    is_same: Flags
+    edits: Counts
+    """Words to change, MOST_EDITS + 1 for more; as many for the same words in another order."""
+    shorter: Counts
+    longer: Counts
+
+    def some(self, which: Flags | Counts) -> Compared:
+        """Those of some of the pairs."""
+        return Compared(*(field[which] for field in self))
+
+
+def _compared(rows: Rows, facts: Facts, side: int, pairs: Counts) -> Compared:
+    lengths = facts.lengths[side][pairs]
+    shorter, longer = lengths.min(axis=1), lengths.max(axis=1)
+    is_same = _equal(facts.texts[side], pairs)
+    count = np.where(is_same, 0, MOST_EDITS + 1)
+    at = np.flatnonzero(~is_same & (longer - shorter <= MOST_EDITS))
+    texts = rows.take(side, pairs[at, 0]), rows.take(side, pairs[at, 1])
+    count[at] = edits(*texts, MOST_EDITS)
+    # The same words in another order: the larger of two things has become the smaller.
+    short = (count[at] <= MOST_EDITS) & (longer[at] < LONG_WORDS)
+    count[at[short]] += np.where(same_words(*(pick(text, short) for text in texts)), MOST_EDITS + 1, 0)
+    return Compared(is_same, count, shorter, longer)
+
+
+def _may_be_alike(texts: Compared, jaccard: float) -> Flags:
+    """Whether the lengths leave room for shingles that are as similar as asked for."""
+    found: Flags = (texts.shorter >= LONG_WORDS) & (texts.shorter >= jaccard * texts.longer)
+    return found
+
+
+def _alike(rows: Rows, side: int, pairs: Counts, texts: Compared, *, jaccard: float) -> Flags:
+    """Whether the shingles of long texts are as similar as asked for."""
+    found = texts.is_same.copy()
+    at = np.flatnonzero(~found & _may_be_alike(texts, jaccard))
+    found[at] = shingle_similarity(*(rows.take(side, pairs[at, i]) for i in (0, 1)), SHINGLE_WORDS) >= jaccard
+    return found
+
+
+def _within(texts: Compared, words_per_edit: int | Counts) -> Flags:
+    found: Flags = texts.edits <= np.minimum(texts.shorter // words_per_edit, MOST_EDITS)
+    return found
+
+
+def _equal(values: Unsigned, pairs: Counts) -> Flags:
+    found: Flags = values[pairs[:, 0]] == values[pairs[:, 1]]
+    return found
+
+
+def _equal_but_function_words(rows: Rows, pairs: Counts) -> Flags:
+    hashes = []
+    for numbers in pairs.T:
+        words = rows.take(1, numbers)
+        keep = ~is_in(words.values, _function_words())
+        kept = np.concatenate(([0], np.cumsum(keep)))
+        ends = kept[words.starts + words.counts]
+        hashes.append(run_hashes(spread(words.values[keep]), kept[words.starts], ends))
+    return np.equal(*hashes)
+
+
+def _follows(rows: Rows, pairs: Counts) -> Flags:
+    """Whether what one prompt has for a word of the other, its answer has too: the answer follows the change."""
+    prompts, answers = ((rows.take(side, pairs[:, 0]), rows.take(side, pairs[:, 1])) for side in (0, 1))
+    found = np.ones(len(pairs), dtype=np.bool_)
+    for one, other in ((0, 1), (1, 0)):
+        keys = []
+        for texts in (prompts, answers):
+            pair, word, _ = surplus(texts[one], texts[other])
+            keys.append((pair << 32 | word)[~is_in(word, _function_words())])
+        both = np.zeros(len(pairs), dtype=np.bool_)
+        both[np.intersect1d(*keys) >> 32] = True
+        found &= both
+    return found
+
+
+def _has_opposites(rows: Rows, side: int, pairs: Counts) -> Flags:
+    """Whether a word of one text has its opposite in its place in the other."""
+    texts = rows.take(side, pairs[:, 0]), rows.take(side, pairs[:, 1])
+    known, poles = _poles()
+    found = []
+    for text, other in (texts, texts[::-1]):
+        pair, word, _ = surplus(text, other)
+        at = is_in(word, known)
+        found.append(pair[at] * len(known) + poles[np.searchsorted(known, word[at])])
+    opposite = np.zeros(len(pairs), dtype=np.bool_)
+    opposite[found[0][np.isin(found[0] ^ 1, found[1])] // len(known)] = True
+    return opposite
+
+
+def similarity(rows: Rows, facts: Facts, side: int, pairs: Counts) -> NDArray[np.float64]:
+    """Jaccard similarity of the shingles of long texts, share of words that stay in short ones."""
+    found = np.ones(len(pairs))
+    at = np.flatnonzero(facts.texts[side, pairs[:, 0]] != facts.texts[side, pairs[:, 1]])
+    lengths = facts.lengths[side, pairs[at]]
+    texts = rows.take(side, pairs[at, 0]), rows.take(side, pairs[at, 1])
+    short = lengths.min(axis=1) < LONG_WORDS
+    longer = np.maximum(lengths.max(axis=1), 1)
+    found[at] = np.where(
+        short, 1 - np.minimum(edits(*texts, MOST_EDITS) / longer, 1), shingle_similarity(*texts, SHINGLE_WORDS)
+    )
+    return found
+
+
+@cache
+def _function_words() -> Codes:
+    return codes_of(FUNCTION_WORDS)
+
+
+@cache
+def _poles() -> tuple[Codes, Counts]:
+    """Words that have an opposite, sorted by code, each with a number; that of its opposite differs in the last bit."""
+    codes = np.array([code_of(word) for pair in OPPOSITES.split("|") for word in pair.split()], dtype=np.uint32)
+    order = np.argsort(codes)
+    return codes[order], order

@@ -1,0 +1,93 @@
+"""What a person decided is read, checked, and done again at each curation."""
+
+import json
+
+import pytest
+
+from luthier.curate.config import CurateConfig
+from luthier.curate.decisions import Decision, decided, read_decisions
+from luthier.curate.pipeline import curate
+from luthier.errors import DataError
+from luthier.records import Example, read_records
+
+
+def write(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def pair(number, answer="b"):
+    return {"prompt": f"question {number}", "completion": answer}
+
+
+def turns(question, answer):
+    return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
+
+
+def test_the_last_decision_on_a_row_counts(tmp_path):
+    path = write(tmp_path / "review.jsonl", [
+        {"id": "a", "decision": "keep"}, {"id": "a", "decision": "drop", "reason": "wrong"},
+        {"id": "b", "decision": "mend", "record": turns("q", "better")},
+    ])  # fmt: skip
+    found = read_decisions(path)
+    assert found["a"] == Decision("a", "drop", "wrong")
+    assert found["b"].record.target == "better"
+
+
+BAD = [
+    ({"decision": "keep"}, "id"),
+    ({"id": "a", "decision": "maybe"}, "decision"),
+    ({"id": "a", "decision": "mend"}, "record"),
+    ({"id": "a", "decision": "mend", "record": {"messages": []}}, "messages"),
+    ({"id": "a", "decision": "mend", "record": {"text": "x"}}, "unknown|fields"),
+]
+
+
+@pytest.mark.parametrize(("row", "named"), BAD)
+def test_a_line_that_is_no_decision_is_an_error_at_its_place(tmp_path, row, named):
+    path = write(tmp_path / "review.jsonl", [{"id": "x", "decision": "keep"}, row])
+    with pytest.raises(DataError, match=rf"review\.jsonl:2.*({named})"):
+        read_decisions(path)
+
+
+def test_a_decision_on_a_mended_row_follows_the_mending_and_a_circle_ends():
+    one, two = (Example.of([]), Example.of([], targets=["x"]))
+    chain = {"a": Decision("a", "mend", record=one), one.id: Decision(one.id, "keep")}
+    assert [decision.kind for decision in decided("a", chain)] == ["mend", "keep"]
+    circle = {one.id: Decision(one.id, "mend", record=two), two.id: Decision(two.id, "mend", record=one)}
+    assert len(list(decided(one.id, circle))) == 2
+    assert list(decided("z", chain)) == []
+
+
+def test_decisions_drop_mend_and_settle_rows(tmp_path):
+    rows = [pair(1, "first"), pair(1, "second"), pair(2, "one"), pair(2, "two"), *(pair(k) for k in range(3, 30))]
+    data = write(tmp_path / "rows.jsonl", rows)
+    said = []
+    before = curate([data], out=tmp_path / "before", config=CurateConfig(), say=said.append)
+    flags = [json.loads(line) for line in before.paths["flagged"].read_text().splitlines()]
+    assert [flag["where"] for flag in flags] == [f"{data}:{line}" for line in (1, 2, 3, 4)]
+    assert set(flags[0]) == {"where", "id", "step", "reason", "detail"}
+    ids = [flag["id"] for flag in flags]
+    review = write(tmp_path / "review.jsonl", [
+        {"id": ids[0], "decision": "drop", "reason": "wrong"}, {"id": ids[1], "decision": "keep"},
+        {"id": ids[2], "decision": "mend", "record": turns("question 2", "two")}, {"id": "gone", "decision": "keep"},
+    ])  # fmt: skip
+    after = curate([data], out=tmp_path / "after", config=CurateConfig(decisions=review), say=said.append)
+    assert after.ledger["dropped"] == {"review": 1}
+    assert after.ledger["review"] == {"drop": 1, "keep": 1, "mend": 1, "without a row": 1}
+    # The mended row says what the fourth says, so one goes into the other, and nothing is in dispute any more.
+    assert after.ledger["merged"] == {"duplicate": 1}
+    assert after.ledger["flagged"] == {} and not after.paths["flagged"].read_text()
+    kept = {example.prompt[-1].content: example for example in read_records(after.paths["examples"], Example)}
+    assert kept["question 1"].target == "second"
+    assert (kept["question 2"].target, kept["question 2"].source) == ("two", f"{data}:3")
+
+
+def test_a_kept_row_is_not_flagged_again_and_others_are(tmp_path):
+    data = write(tmp_path / "rows.jsonl", [pair(1, "first"), pair(1, "second"), *(pair(k) for k in range(2, 30))])
+    first = curate([data], out=tmp_path / "before", config=CurateConfig(), say=lambda line: None)
+    ids = [json.loads(line)["id"] for line in first.paths["flagged"].read_text().splitlines()]
+    review = write(tmp_path / "review.jsonl", [{"id": ids[0], "decision": "keep"}])
+    again = curate([data], out=tmp_path / "after", config=CurateConfig(decisions=review), say=lambda line: None)
+    assert [json.loads(line)["id"] for line in again.paths["flagged"].read_text().splitlines()] == ids[1:]
+    assert first.paths["examples"].read_bytes() == again.paths["examples"].read_bytes()

@@ -1,0 +1,125 @@
+"""Two files are apart, or the rows that give the test away are shown."""
+
+import gzip
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from luthier.curate.config import CurateConfig
+from luthier.curate.pipeline import curate
+from luthier.curate.split_check import HOLDS, NEAR, NEAR_PROMPT, SAME_LINK, SAME_PROMPT, check_split
+from luthier.errors import DataError
+
+DATA = os.environ.get("LUTHIER_TEST_DATA", "")
+NOTE = "Write a short note about the benefits of solar power for a small town in the mountains with long and sunny days"
+ANSWER = (
+    "Solar panels on the roofs of the school and the town hall would pay for themselves within eight years, keep the "
+    "lights on when a storm cuts the line to the valley, and leave money in the town that now goes to the utility."
+)
+
+
+def silent(line):
+    pass
+
+
+def write(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def pair(prompt, answer="b", **rest):
+    return {"prompt": prompt, "completion": answer, **rest}
+
+
+def checked(tmp_path, train, test):
+    files = write(tmp_path / "train.jsonl", train), write(tmp_path / "test.jsonl", test)
+    return check_split(*files, say=silent)
+
+
+TRAIN = [pair(f"How tall is mountain {k}?", f"{k} metres") for k in range(40)]
+TEST = [pair(f"How long is river {k}?", f"{k} miles") for k in range(40)]
+
+
+def test_files_that_share_nothing_are_apart(tmp_path):
+    check = checked(tmp_path, TRAIN, TEST)
+    assert check.is_apart and not any(check.test_rows.values()) and check.evidence == ()
+    assert check.largest_similarity is None
+    assert check.lines()[-1] == "apart: no prompt, near-duplicate or link is in both"
+
+
+def test_a_near_duplicate_across_two_files_is_refused_with_both_rows(tmp_path):
+    check = checked(tmp_path, [*TRAIN, pair(NOTE, ANSWER)], [*TEST, pair(f"Please {NOTE}", ANSWER)])
+    assert not check.is_apart
+    assert check.test_rows[NEAR] == 1
+    (found,) = [each for each in check.evidence if each.kind == NEAR]
+    assert (found.train, found.test) == (f"{tmp_path}/train.jsonl:41", f"{tmp_path}/test.jsonl:41")
+    assert 0.7 <= found.similarity < 1 and found.similarity == check.largest_similarity
+    text = "\n".join(check.lines())
+    assert "train.jsonl:41 and" in text and "Please Write a short note" in text and "Fix:" in text
+
+
+OTHERS = [
+    (pair("How tall is it?", "9 metres"), pair("How  tall is it? ", "no idea"), SAME_PROMPT),
+    (pair(NOTE, ANSWER), pair(f"Please {NOTE}", "No."), NEAR_PROMPT),
+    (pair("one", "two", links=["doc 7"]), pair("three", "four", links=["doc 1", "doc 7"]), SAME_LINK),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "kind"), OTHERS)
+def test_one_prompt_one_near_prompt_or_one_link_in_both_is_refused(tmp_path, one, other, kind):
+    check = checked(tmp_path, [*TRAIN, one], [*TEST, other])
+    assert check.test_rows[kind] == 1 and not check.is_apart
+    assert [each.test for each in check.evidence if each.kind == kind] == [f"{tmp_path}/test.jsonl:41"]
+
+
+def test_a_prompt_of_an_earlier_turn_is_a_leak(tmp_path):
+    turns = [{"role": role, "content": text} for role, text in zip(("user", "assistant") * 2, "abcd", strict=True)]
+    assert checked(tmp_path, [*TRAIN, {"messages": turns}], [*TEST, pair("a", "x")]).test_rows[SAME_PROMPT] == 1
+    assert checked(tmp_path, [*TRAIN, pair("a", "x")], [*TEST, {"messages": turns}]).test_rows[SAME_PROMPT] == 0
+
+
+QUESTION = (
+    "A farmer sells forty eggs on Monday and twice as many on Tuesday, how many eggs does the farmer sell in all?"
+)
+
+
+def test_questions_within_longer_rows_count_by_their_share_of_the_test(tmp_path):
+    train = [
+        *TRAIN,
+        pair(f"Here is a riddle that my uncle told me at dinner last week. {QUESTION} Think about it.", "120"),
+    ]
+    many = [*TEST, *(pair(f"Who wrote book {k}?", f"writer {k}") for k in range(60)), pair(QUESTION, "120 eggs")]
+    check = checked(tmp_path, train, many)
+    assert check.test_rows[HOLDS] == 1 and not check.is_contaminated
+    few = checked(tmp_path, train, [*TEST[:5], pair(QUESTION, "120 eggs")])
+    assert few.test_rows[HOLDS] == 1 and few.is_contaminated
+    (found,) = few.evidence
+    assert "forty eggs" in found.test_text and "contaminated: " in "\n".join(few.lines())
+
+
+def test_a_file_without_usable_rows_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="no row of the data can be used"):
+        checked(tmp_path, TRAIN, [{"text": "x"}])
+
+
+def test_what_is_found_can_be_read_by_programs(tmp_path):
+    data = checked(tmp_path, [*TRAIN, pair("x", "y")], [*TEST, pair("x", "z")]).to_json()
+    assert json.loads(json.dumps(data))["is_apart"] is False
+    assert data["rows"] == {"train": 41, "test": 41} and data["evidence"][0]["kind"] == SAME_PROMPT
+
+
+@pytest.mark.skipif(not DATA, reason="LUTHIER_TEST_DATA does not name the folder with real data")
+def test_a_random_split_of_real_rows_is_refused_and_ours_is_not(tmp_path):
+    with gzip.open(Path(DATA) / "dolly" / "dolly_15k.jsonl.gz", "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file][:4000]
+    data = write(tmp_path / "rows.jsonl", rows)
+    random.Random(1).shuffle(rows)
+    at_random = checked(tmp_path, rows[800:], rows[:800])
+    assert not at_random.is_apart and at_random.evidence
+    config = CurateConfig(held_out_share=0.2, dev_share=0.0)
+    ours = curate([data], out=tmp_path / "out", config=config, say=silent)
+    check = check_split(ours.paths["train"], ours.paths["held_out"], say=silent)
+    assert check.is_apart, check.lines()

@@ -1,0 +1,175 @@
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+
+import luthier.curate.selecting as selecting
+from luthier.curate.selecting import Candidate, facility_location, select
+from luthier.errors import ConfigError
+
+
+def rows_of(count, *, seed=1):
+    rng = np.random.default_rng(seed)
+    words = ["lake", "mill", "road", "cold", "warm", "bird", "boat", "stone", "field", "night"]
+    return [Candidate(f"ask {i}", " ".join(rng.choice(words, rng.integers(1, 40)))) for i in range(count)]
+
+
+def fake_losses(after_prompt, alone):
+    """Losses by answer, after a prompt and alone."""
+
+    def losses(prompts, answers):
+        return [(after_prompt if prompt else alone)[answer] for prompt, answer in zip(prompts, answers, strict=True)]
+
+    return losses
+
+
+FOUR = [Candidate("p", answer) for answer in "abcd"]
+LOSSES = fake_losses({"a": 1.0, "b": 3.0, "c": 1.5, "d": 2.0}, {"a": 2.0, "b": 2.0, "c": 2.0, "d": 0.0})
+
+
+def test_instruction_following_difficulty_is_worked_by_hand():
+    """a: 1 / 2, c: 1.5 / 2; b is misled by its prompt (3 / 2), and of d nothing can be told (2 / 0)."""
+    found = select(FOUR, method="ifd", keep=1, seed=0, losses=LOSSES)
+    assert found.scores["ifd"][:3] == (0.5, 1.5, 0.75) and math.isnan(found.scores["ifd"][3])
+    assert found.kept == (2,) and found.report["never_kept"] == 2
+    assert select(FOUR, method="ifd", keep=2, seed=0, losses=LOSSES).kept == (0, 2)
+    with pytest.raises(ConfigError, match="found 2 rows"):
+        select(FOUR, method="ifd", keep=3, seed=0, losses=LOSSES)
+
+
+def test_perplexity_keeps_the_most_likely_answers():
+    found = select(FOUR, method="perplexity", keep=2, seed=0, losses=LOSSES)
+    assert found.kept == (0, 2) and found.scores["perplexity"][1] == pytest.approx(math.exp(3.0))
+
+
+def test_methods_are_combined_by_mean_rank():
+    """Ranks by ifd: c 1, a 2; by perplexity: a 1, c 2, by length (b is not open): c is the longer."""
+    rows = [Candidate("p", answer) for answer in ("a", "b b b", "c c", "d")]
+    losses = fake_losses({"a": 1.0, "b b b": 3.0, "c c": 1.5, "d": 2.0}, {"a": 2.0, "b b b": 2.0, "c c": 2.0, "d": 9.0})
+    assert select(rows, method=("ifd", "length"), keep=1, seed=0, losses=losses).kept == (2,)
+    # ifd: a 0.5, c 0.75, d 0.22 -> ranks 2, 1, 3; perplexity -> 1, 2, 3; together 3, 3, 6: the first of equals.
+    assert select(rows, method=("ifd", "perplexity"), keep=1, seed=0, losses=losses).kept == (0,)
+
+
+def test_equal_values_have_the_mean_of_the_ranks_that_they_take_up():
+    """Length: the last five are equal, ranks 3 each, the first has 6; perplexity: the first 1, the second 2: 7 and 5."""
+    rows = [Candidate("p", "f"), *(Candidate("p", f"{name} {name}") for name in "abcde")]
+    losses = fake_losses({"f": 1.0, **{f"{name} {name}": 2.0 + i for i, name in enumerate("abcde")}}, {})
+    assert select(rows, method=("length", "perplexity"), keep=1, seed=0, losses=losses).kept == (1,)
+
+
+def test_a_model_is_asked_once_for_each_loss():
+    asked = []
+
+    def losses(prompts, answers):
+        asked.append(tuple(prompts))
+        return LOSSES(prompts, answers)
+
+    select(FOUR, method=("ifd", "perplexity"), keep=1, seed=0, losses=losses)
+    assert asked == [("p",) * 4, ("",) * 4]
+
+
+def test_length_keeps_the_longest_answers_as_counted():
+    rows = rows_of(50)
+    kept = select(rows, method="length", keep=5, seed=0).kept
+    lengths = [len(row.answer.split()) for row in rows]
+    assert sorted(lengths[i] for i in kept) == sorted(lengths)[-5:]
+    by_letters = select(rows, method="length", keep=5, seed=0, count_tokens=len)
+    assert by_letters.scores["length"] == tuple(float(len(row.answer)) for row in rows)
+
+
+def test_controls_have_as_many_rows_and_as_many_tokens():
+    rows = rows_of(400)
+    found = select(rows, method="length", keep=40, seed=3)
+    tokens = [len(row.prompt.split()) + len(row.answer.split()) for row in rows]
+    wanted = sum(tokens[i] for i in found.kept)
+    assert len(found.control) == len(set(found.control)) == 40
+    reached = sum(tokens[i] for i in found.control_tokens)
+    assert 0 <= reached - wanted < max(tokens) and len(found.control_tokens) > 40
+    assert set(found.control) <= set(found.control_tokens)  # one order of all rows
+    report = found.report
+    json.dumps(report)
+    assert report["kept"]["tokens"] == wanted and report["control_tokens"]["tokens"] == reached
+    assert report["control"]["share_in_kept"] == len(set(found.control) & set(found.kept)) / 40
+    assert report["kept"]["share_in_kept"] == 1 and report["tokens"] == sum(tokens)
+    assert report["kept"]["mean_answer_tokens"] > 1.5 * report["control"]["mean_answer_tokens"]
+
+
+def test_the_control_is_a_fair_lot():
+    """Every row is as likely as any other, whatever the method prefers."""
+    rows = rows_of(20)
+    drawn = np.zeros(20)
+    for seed in range(600):
+        drawn[list(select(rows, method="length", keep=5, seed=seed).control)] += 1
+    assert drawn.min() > 100 and drawn.max() < 200  # 150 each, standard deviation 10.6
+
+
+def test_all_rows_may_be_kept_and_the_controls_are_then_the_same():
+    rows = rows_of(30)
+    found = select(rows, method="diversity", keep=30, seed=0)
+    assert found.kept == found.control == found.control_tokens == tuple(range(30))
+
+
+def test_the_same_seed_gives_the_same_and_another_another_control():
+    rows = rows_of(60)
+    first, again, other = (select(rows, method="diversity", keep=6, seed=seed) for seed in (1, 1, 2))
+    assert first == again and first.control != other.control
+
+
+def plain_greedy(similarity):
+    covered, order = np.zeros(len(similarity)), []
+    while len(order) < len(similarity):
+        gains = [
+            (np.maximum(similarity[:, j] - covered, 0).sum(), -j) for j in range(len(similarity)) if j not in order
+        ]
+        order.append(-max(gains)[1])
+        covered = np.maximum(covered, similarity[:, order[-1]])
+    return order
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_facility_location_takes_the_greedy_order(seed):
+    rng = np.random.default_rng(seed)
+    similarity = rng.integers(0, 8, (25, 25)) / 8  # exact sums, and many equals
+    assert facility_location(similarity).tolist() == plain_greedy(similarity)
+
+
+def test_facility_location_is_near_the_best_subset():
+    rng = np.random.default_rng(9)
+    points = rng.normal(size=(12, 3))
+    similarity = np.exp(-((points[:, None] - points[None]) ** 2).sum(axis=2))
+    best = max(similarity[:, list(some)].max(axis=1).sum() for some in itertools.combinations(range(12), 3))
+    assert similarity[:, facility_location(similarity)[:3]].max(axis=1).sum() >= (1 - 1 / math.e) * best
+
+
+def test_diversity_takes_one_of_each_kind_before_a_second():
+    kinds = ["the lake is cold and deep", "my invoice of march is wrong", "play the song of the birds again"]
+    rows = [Candidate(f"{kind} {word}", "yes") for kind in kinds for word in ("now", "today", "please", "soon", "then")]
+    kept = select(rows, method="diversity", keep=3, seed=0).kept
+    assert {i // 5 for i in kept} == {0, 1, 2}
+
+
+def test_embeddings_take_the_place_of_words():
+    rows = [Candidate("same", "words")] * 9
+    embeddings = np.repeat(np.eye(3), 3, axis=0) + 1e-3
+    kept = select(rows, method="diversity", keep=3, seed=0, embeddings=embeddings).kept
+    assert {i // 3 for i in kept} == {0, 1, 2}
+
+
+def test_every_block_gives_its_share(monkeypatch):
+    monkeypatch.setattr(selecting, "BLOCK_ROWS", 20)
+    found = select(rows_of(100), method="diversity", keep=10, seed=0)
+    assert sorted(found.scores["diversity"]) == sorted(-float(i) for i in range(20) for _ in range(5))
+    assert sorted(found.scores["diversity"][i] for i in found.kept) == [-1.0] * 5 + [0.0] * 5
+
+
+@pytest.mark.parametrize(("arguments", "where"), [
+    ({"method": "ifd", "keep": 1}, "curate.select.method"), ({"method": "luck", "keep": 1}, "curate.select.method"),
+    ({"method": (), "keep": 1}, "curate.select.method"), ({"method": "length", "keep": 5}, "curate.select.keep"),
+    ({"method": "length", "keep": 0}, "curate.select.keep"),
+])  # fmt: skip
+def test_a_selection_that_cannot_be_made_is_an_error_with_its_place(arguments, where):
+    with pytest.raises(ConfigError, match=where):
+        select(FOUR, seed=0, **arguments)
