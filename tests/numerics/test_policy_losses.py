@@ -171,7 +171,7 @@ def rollout(monkeypatch, network, settings, *, shift=0.0, values=REWARDS, max_le
     kept = []
     monkeypatch.setattr(rl, "generator", lambda model: generate)
     model = SimpleNamespace(
-        network=network, renderer=SimpleNamespace(prompt=lambda _: list(range(10, 10 + PROMPT))), max_length=max_length
+        network=network, renderer=SimpleNamespace(prompt=lambda _, tools=(): list(range(10, 10 + PROMPT))), max_length=max_length
     )
     config = TrainConfig(method="grpo", batch_rows=2, max_steps=1, micro_batch_tokens=200, grpo=settings)
     work = rl.grpo(model, examples, grade_all, config, on_rollout=lambda step, c, g: kept.append((step, c, g)))

@@ -1,8 +1,8 @@
 """How many words two parts share: for the certificate of a split, over all rows at once.
 
 A row counts if more than half of the words of its prompt lie in runs of eight words that prompts of the other part
-have, in whichever rows. That is wider than the rule for leaks, which asks for one row: what a template or a passage puts
-into both parts counts here, so this is a number to know, not one that must be zero.
+have, in whichever rows. That is wider than the rule for leaks, which asks for one row: what a template or a passage
+puts into both parts counts here, so this is a number to know, not one that must be zero.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from luthier.curate.gathered import Gathered
 from luthier.curate.split import APART
 from luthier.similarity.near import Sketches
-from luthier.similarity.ragged import gram_hashes, is_among, owners, places, spread
+from luthier.similarity.ragged import Known, gram_hashes, owners, places, spread
 
 GRAM_WORDS = 8
 ENOUGH = 0.5
@@ -63,9 +63,11 @@ def _grams(table: Gathered, mask: np.ndarray) -> Iterator[_Grams]:
 def _among(known: np.ndarray, others: Iterator[_Grams]) -> np.ndarray:
     """Which of the known runs the others have, [len(known)] bool."""
     found = np.zeros(len(known), bool)
-    for grams in others:
-        there = grams.hashes[is_among(grams.hashes, known)]
-        found[np.searchsorted(known, there)] = True
+    if len(known):
+        runs = Known(known)
+        for grams in others:
+            there = grams.hashes[runs.has(grams.hashes)]
+            found[np.searchsorted(known, there)] = True
     return found
 
 

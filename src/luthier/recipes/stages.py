@@ -33,8 +33,9 @@ def curated(run: Run, data: DataConfig, config: CurateConfig, *, folder: Path | 
     decisions = (config.decisions,) if config.decisions else ()
     inputs = {str(p): p for p in (*data.files, *data.held_out, *config.leaks.against, *decisions) if p.exists()}
     # Who does the work changes nothing of the result.
-    options = {"curate": config.model_dump(mode="json", exclude={"engine", "workers", "memory_mb"}), "allow_overlap": data.allow_overlap,
-               "files": [str(p) for p in data.files], "held_out": [str(p) for p in data.held_out]}  # fmt: skip
+    options = {"curate": config.model_dump(mode="json", exclude={"engine", "workers", "memory_mb"}),
+               "allow_overlap": data.allow_overlap, "files": [str(p) for p in data.files],
+               "held_out": [str(p) for p in data.held_out]}  # fmt: skip
     stage = run.stage("curate", owner="luthier.curate.pipeline", inputs=inputs, options=options, folder=folder)
     if is_reused(stage):
         return stage.folder

@@ -1,36 +1,165 @@
-"""How alike the texts of pairs are: Jaccard similarity of their shingles, words that differ, words changed."""
+"""How alike the texts of pairs are: words to change, words that only one has, Jaccard similarity of their shingles.
+
+Everything works on many pairs at once: pair p is row p of the left and row p of the right texts.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.similarity.ragged import Codes, Counts, Flags, Ragged, Unsigned, gram_hashes, mixed, owners, places, runs, slices, spread
+from luthier.similarity.ragged import (
+    Codes,
+    Counts,
+    Flags,
+    Ragged,
+    Unsigned,
+    gram_hashes,
+    offsets,
+    owners,
+    pick,
+    places,
+    runs,
+    slices,
+    spread,
+)
 
-_WIDTHS = (16, 32, 64, 128, 256, 512)
-_NONE = np.uint32(1)
+MOST_PAIRS = 1 << 20
+"""Pairs in one call: a pair's number, a hash and a side fit into 64 bits."""
+_PAIR_BITS = np.uint64(20)
+_ONE = np.uint64(1)
+_HASH_BITS = np.uint64(43)
+_WIDTHS = (4, 8, 16, 32, 64, 128, 256, 512)
+_CHUNK_WORDS = 1 << 17
+_LEFT_BLANK, _RIGHT_BLANK = np.uint32(1), np.uint32(2)
+
+
+class Trimmed(NamedTuple):
+    """The texts of pairs without what both begin with and what both end with."""
+
+    left: Ragged
+    right: Ragged
+    before: Counts
+    """[pairs]: words taken away at the beginning."""
+
+
+class Surplus(NamedTuple):
+    """Words that one text of a pair has more often than the other, sorted by pair and word."""
+
+    pair: Counts
+    word: Codes
+    more: Counts
+    """How often more."""
+
+    def per_pair(self, num_pairs: int) -> Counts:
+        """How many words of each pair."""
+        return np.bincount(self.pair, weights=self.more, minlength=num_pairs).astype(np.int64)
+
+
+def trimmed(left: Ragged, right: Ragged, *, margin: int = 0) -> Trimmed:
+    """Both texts of each pair without their common beginning and end, but for `margin` words of each."""
+    shorter = np.minimum(left.counts, right.counts)
+    first, _ = _differences(left, right, left.starts, right.starts, shorter)
+    shift = left.starts + left.counts - shorter, right.starts + right.counts - shorter
+    _, last = _differences(left, right, *shift, shorter)
+    before = np.maximum(first - margin, 0)
+    behind = np.maximum(np.minimum(shorter - 1 - last, shorter - first) - margin, 0)
+    cut = [Ragged(text.values, text.starts + before, text.counts - before - behind) for text in (left, right)]
+    return Trimmed(pick(cut[0], slice(None)), pick(cut[1], slice(None)), before)
+
+
+def edits(left: Ragged, right: Ragged, most: int) -> NDArray[np.int64]:
+    """Words to insert, delete or replace to make one text of a pair the other; most + 1 where it is more. [pairs]
+
+    Texts of which more than 512 words lie between their first and last difference count as "more" without a look.
+    Furthest-reaching points on the diagonals -most..most (Landau and Vishkin, J. Algorithms 10, 1989).
+    """
+    left, right, _ = trimmed(left, right)
+    longer = np.maximum(left.counts, right.counts)
+    found = np.where(longer <= most, longer, most + 1)
+    # What is left of the texts differs in its first word and in its last: up to two words, all have to be replaced.
+    is_open = (np.abs(left.counts - right.counts) <= most) & (longer > 2) & (np.minimum(left.counts, right.counts) > 0)
+    shortest = 0
+    for width in _WIDTHS:
+        at = np.flatnonzero(is_open & (shortest < longer) & (longer <= width))
+        for part in slices(np.full(len(at), width), _CHUNK_WORDS):
+            some = at[part]
+            found[some] = _edits(_matrix(left, some, width, _LEFT_BLANK, 0, most + 1),
+                                 _matrix(right, some, width, _RIGHT_BLANK, most, most + 1),
+                                 left.counts[some], right.counts[some], most)  # fmt: skip
+        shortest = width
+    return found
+
+
+def surpluses(left: Ragged, right: Ragged) -> tuple[Surplus, Surplus]:
+    """The words that the left text of each pair has more often, and those that the right one has more often."""
+    left, right, _ = trimmed(left, right)
+    keys = np.concatenate([_marked_words(left), _marked_words(right) | _ONE])
+    keys.sort()
+    starts, counts = runs(keys)
+    keys = keys[starts]
+    first, num = runs(keys >> _ONE)
+    word, is_right = keys[first] >> _ONE, (keys[first] & _ONE).astype(np.bool_)
+    num_left = np.where(is_right, 0, counts[first])
+    num_right = np.where(is_right, counts[first], 0)
+    num_right[num == 2] = counts[first[num == 2] + 1]
+    return _surplus(word, num_left - num_right), _surplus(word, num_right - num_left)
+
+
+def same_words(left: Ragged, right: Ragged) -> Flags:
+    """Whether the texts of a pair have the same words, each as often, in whatever order. [pairs]"""
+    is_same: Flags = left.counts == right.counts
+    is_same[surpluses(left, right)[0].pair] = False
+    return is_same
 
 
 def shingle_similarity(left: Ragged, right: Ragged, width: int) -> NDArray[np.float64]:
     """Jaccard similarity of the sets of runs of `width` words of each pair of rows; 0 where there are none. [pairs]"""
     num_pairs = len(left.counts)
-    packed = np.concatenate([_runs_of_pairs(left, width), _runs_of_pairs(right, width) | np.uint64(1)])
+    packed = np.concatenate([_runs_of_pairs(left, width), _runs_of_pairs(right, width) | _ONE])
     packed.sort()
     packed = packed[np.append(True, packed[1:] != packed[:-1])[: len(packed)]]
-    keys = packed >> np.uint64(1)
+    keys = packed >> _ONE
     starts, counts = runs(keys)
     pair = (keys[starts] >> _HASH_BITS).astype(np.int64)
     union = np.bincount(pair, minlength=num_pairs)
     both = np.bincount(pair[counts == 2], minlength=num_pairs)
-    return both / np.maximum(union, 1)
+    similarity: NDArray[np.float64] = both / np.maximum(union, 1)
+    return similarity
 
 
-_HASH_BITS = np.uint64(43)
-_PAIR_BITS = np.uint64(20)
-MOST_PAIRS = 1 << 20
-"""Pairs in one call: a pair's number, a hash and a side fit into 64 bits."""
+def pair_words(pair: Counts, words: Codes) -> Unsigned:
+    """The number of a pair and a word's code in one number."""
+    found: Unsigned = (pair.astype(np.uint64) << np.uint64(32)) | words
+    return found
+
+
+def _differences(
+    left: Ragged, right: Ragged, left_starts: Counts, right_starts: Counts, counts: Counts
+) -> tuple[Counts, Counts]:
+    """Of the `counts` words from these starts on, the first place that differs (or counts) and the last (or -1)."""
+    differ = left.values[places(left_starts, counts)] != right.values[places(right_starts, counts)]
+    at = np.flatnonzero(differ)
+    row = owners(counts)[at]
+    starts, lengths = runs(row)
+    first, last = counts.copy(), np.full(len(counts), -1)
+    begin = offsets(counts)[row[starts]]
+    first[row[starts]] = at[starts] - begin
+    last[row[starts]] = at[starts + lengths - 1] - begin
+    return first, last
+
+
+def _surplus(words: Unsigned, more: Counts) -> Surplus:
+    at = np.flatnonzero(more > 0)
+    found = words[at]
+    return Surplus((found >> np.uint64(32)).astype(np.int64), found.astype(np.uint32), more[at])
+
+
+def _marked_words(words: Ragged) -> Unsigned:
+    """Number of the pair, word, and a lowest bit that is 0."""
+    return pair_words(owners(words.counts), words.values) << _ONE
 
 
 def _runs_of_pairs(words: Ragged, width: int) -> Unsigned:
@@ -38,32 +167,8 @@ def _runs_of_pairs(words: Ragged, width: int) -> Unsigned:
     counts = np.maximum(words.counts - width + 1, 0)
     hashes = gram_hashes(spread(words.values), width, seed=0)[places(words.starts, counts)]
     pair = owners(counts).astype(np.uint64)
-    return (pair << (_HASH_BITS + np.uint64(1))) | ((hashes >> (_PAIR_BITS + np.uint64(1))) << np.uint64(1))
-
-
-def edits(left: Ragged, right: Ragged, most: int) -> NDArray[np.int64]:
-    """Words to insert, delete or replace to make one text of a pair the other; most + 1 where it is more. [pairs]
-
-    Texts of more than 512 words count as "more" without a look: there so few edits leave Jaccard similarity high.
-    Furthest-reaching points on the diagonals -most..most (Landau and Vishkin, J. Algorithms 10, 1989), for all pairs
-    at once.
-    """
-    found = np.full(len(left.counts), most + 1)
-    longer = np.maximum(left.counts, right.counts)
-    is_possible = np.abs(left.counts - right.counts) <= most
-    shortest = -1
-    for width in _WIDTHS:
-        at = np.flatnonzero(is_possible & (shortest < longer) & (longer <= width))
-        for part in slices(np.full(len(at), width), _CHUNK_WORDS):
-            some = at[part]
-            found[some] = _edits(_matrix(left, some, width, _NONE, 0, most + 1),
-                                 _matrix(right, some, width, _NONE + np.uint32(1), most, most + 1),
-                                 left.counts[some], right.counts[some], most)  # fmt: skip
-        shortest = width
+    found: Unsigned = (pair << (_HASH_BITS + _ONE)) | ((hashes >> (_PAIR_BITS + _ONE)) << _ONE)
     return found
-
-
-_CHUNK_WORDS = 1 << 17
 
 
 def _matrix(words: Ragged, rows: Counts, width: int, blank: np.uint32, before: int, behind: int) -> NDArray[np.uint32]:
@@ -103,55 +208,3 @@ def _edits(left: NDArray[np.uint32], right: NDArray[np.uint32], num_left: Counts
             arrived = (goal == diagonal) & (reached[diagonal] >= num_left)
             found[arrived & (found > count)] = count
     return found
-
-
-def surplus(left: Ragged, right: Ragged) -> tuple[Counts, NDArray[np.uint32], Counts]:
-    """Words that the left text of a pair has more often than the right: pair, word, and how often more; sorted."""
-    keys = np.concatenate([_words_of_pairs(left), _words_of_pairs(right) | np.uint64(1)])
-    keys.sort()
-    starts, counts = runs(keys)
-    keys = keys[starts]
-    word = keys >> np.uint64(1)
-    also_right = np.append(word[1:] == word[:-1], False)[: len(word)]
-    more = counts - np.where(also_right, np.append(counts[1:], 0)[: len(counts)], 0)
-    at = np.flatnonzero(((keys & np.uint64(1)) == 0) & (more > 0))
-    found = word[at]
-    return (found >> np.uint64(32)).astype(np.int64), (found & np.uint64(0xFFFFFFFF)).astype(np.uint32), more[at]
-
-
-def _words_of_pairs(words: Ragged) -> Unsigned:
-    pair = owners(words.counts).astype(np.uint64)
-    return (pair << np.uint64(33)) | (words.values.astype(np.uint64) << np.uint64(1))
-
-
-def same_words(left: Ragged, right: Ragged) -> Flags:
-    """Whether the texts of a pair have the same words, each as often, in whatever order. [pairs]"""
-    is_same = left.counts == right.counts
-    is_same[surplus(left, right)[0]] = False
-    return is_same
-
-
-def lacking(left: Ragged, right: Ragged) -> Flags:
-    """For each word of the left texts, whether its text has it more often than the right text of the pair."""
-    pair, word, _ = surplus(left, right)
-    return np.isin(pair_words(owners(left.counts), left.values), pair_words(pair, word))
-
-
-def pair_words(pair: Counts, words: Codes) -> Unsigned:
-    """The number of a pair and a word's code in one number."""
-    return (pair.astype(np.uint64) << np.uint64(32)) | words
-
-
-def lacking_runs(left: Ragged, right: Ragged, width: int) -> Flags:
-    """For each place of the left texts, whether the run of words that begins there is not in the right text.
-
-    The texts lie end to end; the last places, where no run of this width begins, say nothing of worth.
-    """
-    found = []
-    for words in (left, right):
-        pair = mixed(owners(words.counts).astype(np.uint64))
-        hashes = gram_hashes(spread(words.values), width, seed=0)
-        found.append(hashes ^ pair[: len(hashes)])
-    is_new = np.ones(len(left.values), dtype=np.bool_)
-    is_new[: len(found[0])] = ~np.isin(found[0], found[1])
-    return is_new

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.similarity.alike import edits, same_words, shingle_similarity, surplus
-from luthier.similarity.ragged import Codes, Counts, Flags, Ragged, Unsigned, pick, run_hashes, spread
+from luthier.similarity.alike import Surplus, edits, same_words, shingle_similarity, surpluses
+from luthier.similarity.ragged import Codes, Counts, Flags, Unsigned, pick, run_hashes, spread
 from luthier.similarity.sharing import LONG_WORDS, MOST_EDITS, SHINGLE_WORDS
 from luthier.similarity.sketch import Rows
 from luthier.similarity.words import code_of, codes_of, is_in
@@ -18,9 +18,11 @@ WORDS_PER_EDIT = 4
 """Words of a prompt for each that may differ."""
 WORDS_PER_TOLD_EDIT = 2
 """The same where the answer tells the row from others: rows with such an answer in common are one row twice."""
+WORDS_PER_ALIKE_EDIT = 16
+"""The same where more words differ than in an edit, shingles are alike and the answer does not tell."""
 TELLING_WORDS = 12
 """From so many words on, an answer that few rows have tells its row from others."""
-WORDS_PER_LABELLED_EDIT = 8
+WORDS_PER_LABELLED_EDIT = 10
 """The same where the answer is a label."""
 WORDS_PER_ANSWER_EDIT = 6
 LEAST_ANSWER = 8
@@ -30,8 +32,9 @@ WORDS_PER_CONFLICT_EDIT = 16
 LABEL_ROWS = 8
 """An answer of so many rows is a label: that two rows share it says nothing about them."""
 FUNCTION_WORDS = (
-    "a an the is are was were be been am it its this that there so just also well please very answer of".split()
-)
+    "a", "an", "the", "is", "are", "was", "were", "be", "been", "am", "it", "its", "this", "that", "there", "so",
+    "just", "also", "well", "please", "very", "answer", "of",
+)  # fmt: skip
 """Words without which a short answer says the same."""
 OPPOSITES = (
     "more less|most least|many few|before after|first last|always never|true false|yes no|left right|up down|"
@@ -76,13 +79,16 @@ class Judged(NamedTuple):
     """[R, 2]: all pairs whose prompts are near, whatever else differs."""
 
 
-def judge(rows: Rows, facts: Facts, pairs: Counts, *, jaccard: float) -> Judged:
-    """The near-duplicates and conflicts among some pairs, [pairs, 2], of which there are less than 2^20."""
+def judge(rows: Rows, facts: Facts, pairs: Counts, is_rare: Flags, *, jaccard: float) -> Judged:
+    """The near-duplicates and conflicts among some pairs, [pairs, 2], of which there are less than 2^20.
+
+    `is_rare`: whether the rows of a pair share something that few others do.
+    """
     prompts = _compared(rows, facts, 0, pairs)
     related = pairs[_within(prompts, WORDS_PER_EDIT)]
     is_same = _equal(facts.strict[0], pairs) & _equal(facts.options, pairs)
     stays = is_same & (_within(prompts, WORDS_PER_TOLD_EDIT) | _may_be_alike(prompts, jaccard))
-    pairs, prompts = pairs[stays], prompts.some(stays)
+    pairs, is_rare, prompts = pairs[stays], is_rare[stays], prompts.some(stays)
     answers = _compared(rows, facts, 1, pairs)
     is_answered = answers.is_same | _equal(facts.strict[1], pairs) & (
         (answers.shorter >= LEAST_ANSWER) & _within(answers, WORDS_PER_ANSWER_EDIT)
@@ -94,18 +100,43 @@ def judge(rows: Rows, facts: Facts, pairs: Counts, *, jaccard: float) -> Judged:
     per_edit = np.select([is_told, is_labelled], [WORDS_PER_TOLD_EDIT, WORDS_PER_LABELLED_EDIT], WORDS_PER_EDIT)
     is_near = is_answered & _within(prompts, per_edit)
     unsure = np.flatnonzero(is_answered & ~is_near)
+    unsure = unsure[is_told[unsure] | _differ_little(rows, pairs[unsure], prompts.shorter[unsure])]
     is_near[unsure] = _alike(rows, 0, pairs[unsure], prompts.some(unsure), jaccard=jaccard)
-    # Another question may well have another answer: only prompts that hardly differ make a conflict.
-    is_conflict = ~is_answered & _within(prompts, WORDS_PER_CONFLICT_EDIT)
+    # Another question may well have another answer: only prompts that hardly differ, and not as many others do, make
+    # a conflict.
+    is_conflict = ~is_answered & (prompts.is_same | is_rare & _within(prompts, WORDS_PER_CONFLICT_EDIT))
     stays = is_near | is_conflict
-    stays[stays] = ~_asks_otherwise(rows, pairs[stays], is_near[stays])
+    stays[stays] = ~_asks_otherwise(rows, facts, pairs[stays], is_near[stays])
     is_edited = _within(prompts, WORDS_PER_TOLD_EDIT)
     return Judged(pairs[stays], is_near[stays], is_told[stays], is_edited[stays], related)
 
 
-def _asks_otherwise(rows: Rows, pairs: Counts, is_near: Flags) -> Flags:
+def _asks_otherwise(rows: Rows, facts: Facts, pairs: Counts, is_near: Flags) -> Flags:
     """Whether the words in which two rows differ show that they mean different things."""
-    return _follows(rows, pairs) | _has_opposites(rows, 0, pairs) | (is_near & _has_opposites(rows, 1, pairs))
+    found = np.zeros(len(pairs), dtype=np.bool_)
+    both = []
+    for side in (0, 1):
+        at = np.flatnonzero(~_equal(facts.texts[side], pairs))
+        two = surpluses(*(rows.take(side, numbers) for numbers in pairs[at].T))
+        # That answers say the opposite is no surprise where they may be different.
+        found[at] |= _has_opposites(*two, len(at)) & (is_near[at] | (side == 0))
+        both.append([(at[some.pair] << 32 | some.word)[~is_in(some.word, _function_words())] for some in two])
+    # What one prompt has for a word of the other, its answer has too: the answer follows the change.
+    left, right = (np.intersect1d(prompts, answers) >> 32 for prompts, answers in zip(*both, strict=True))
+    found[np.intersect1d(left, right)] = True
+    return found
+
+
+def _has_opposites(left: Surplus, right: Surplus, num_pairs: int) -> Flags:
+    """Whether a word of one text has its opposite in its place in the other."""
+    known, poles = _poles()
+    found = []
+    for some in (left, right):
+        at = is_in(some.word, known)
+        found.append(some.pair[at] * len(known) + poles[np.searchsorted(known, some.word[at])])
+    opposite = np.zeros(num_pairs, dtype=np.bool_)
+    opposite[found[0][np.isin(found[0] ^ 1, found[1])] // len(known)] = True
+    return opposite
 
 
 class Compared(NamedTuple):
@@ -119,7 +150,7 @@ class Compared(NamedTuple):
 
     def some(self, which: Flags | Counts) -> Compared:
         """Those of some of the pairs."""
-        return Compared(*(field[which] for field in self))
+        return Compared(self.is_same[which], self.edits[which], self.shorter[which], self.longer[which])
 
 
 def _compared(rows: Rows, facts: Facts, side: int, pairs: Counts) -> Compared:
@@ -146,7 +177,16 @@ def _alike(rows: Rows, side: int, pairs: Counts, texts: Compared, *, jaccard: fl
     """Whether the shingles of long texts are as similar as asked for."""
     found = texts.is_same.copy()
     at = np.flatnonzero(~found & _may_be_alike(texts, jaccard))
-    found[at] = shingle_similarity(*(rows.take(side, pairs[at, i]) for i in (0, 1)), SHINGLE_WORDS) >= jaccard
+    left, right = (rows.take(side, numbers) for numbers in pairs[at].T)
+    found[at] = shingle_similarity(left, right, SHINGLE_WORDS) >= jaccard
+    return found
+
+
+def _differ_little(rows: Rows, pairs: Counts, shorter: Counts) -> Flags:
+    """Whether each prompt lacks so few words of the other that it is not a frame alone that makes them alike."""
+    two = surpluses(*(rows.take(0, numbers) for numbers in pairs.T))
+    lacking = np.maximum(*(some.per_pair(len(pairs)) for some in two))
+    found: Flags = lacking <= shorter // WORDS_PER_ALIKE_EDIT
     return found
 
 
@@ -169,35 +209,6 @@ def _equal_but_function_words(rows: Rows, pairs: Counts) -> Flags:
         ends = kept[words.starts + words.counts]
         hashes.append(run_hashes(spread(words.values[keep]), kept[words.starts], ends))
     return np.equal(*hashes)
-
-
-def _follows(rows: Rows, pairs: Counts) -> Flags:
-    """Whether what one prompt has for a word of the other, its answer has too: the answer follows the change."""
-    prompts, answers = ((rows.take(side, pairs[:, 0]), rows.take(side, pairs[:, 1])) for side in (0, 1))
-    found = np.ones(len(pairs), dtype=np.bool_)
-    for one, other in ((0, 1), (1, 0)):
-        keys = []
-        for texts in (prompts, answers):
-            pair, word, _ = surplus(texts[one], texts[other])
-            keys.append((pair << 32 | word)[~is_in(word, _function_words())])
-        both = np.zeros(len(pairs), dtype=np.bool_)
-        both[np.intersect1d(*keys) >> 32] = True
-        found &= both
-    return found
-
-
-def _has_opposites(rows: Rows, side: int, pairs: Counts) -> Flags:
-    """Whether a word of one text has its opposite in its place in the other."""
-    texts = rows.take(side, pairs[:, 0]), rows.take(side, pairs[:, 1])
-    known, poles = _poles()
-    found = []
-    for text, other in (texts, texts[::-1]):
-        pair, word, _ = surplus(text, other)
-        at = is_in(word, known)
-        found.append(pair[at] * len(known) + poles[np.searchsorted(known, word[at])])
-    opposite = np.zeros(len(pairs), dtype=np.bool_)
-    opposite[found[0][np.isin(found[0] ^ 1, found[1])] // len(known)] = True
-    return opposite
 
 
 def similarity(rows: Rows, facts: Facts, side: int, pairs: Counts) -> NDArray[np.float64]:

@@ -3,14 +3,15 @@
 Two rows are near-duplicates if prompt and answer are both near, their numbers, negations, signs and options are the
 same, and what differs is not what a template leaves open. They conflict if only the prompts are near.
 
-A text is near another if at most three words were inserted, deleted or replaced (one in four of a prompt's words, one in
-eight of an answer's at most), or if the Jaccard similarity of their 5-word shingles is as high as asked for. Shorter
-answers may differ in function words alone.
+A text is near another if at most three words were inserted, deleted or replaced, and these are few of its words; or if
+it is long and the Jaccard similarity of their 5-word shingles is as high as asked for. In answers of a few words each
+word may be the answer, so these may differ in function words alone. Where the answer is a label that many rows have,
+prompts must be nearer; where it is long and almost nobody else's, they may be further apart.
 
     words, ragged   texts -> codes of words; hashes of runs of them
     sketch          what is kept of a row
     sharing         candidates: rows that share rare runs of words
-    frames          templates and their slots
+    frames, slots   templates, and whether two prompts differ in what theirs leaves open
     alike, judging  candidates -> verdicts
 """
 
@@ -23,11 +24,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.similarity.frames import Frames, SlotFacts, differ_in_slots
+from luthier.similarity.frames import Frames
 from luthier.similarity.judging import LABEL_ROWS, Facts, judge, similarity
-from luthier.similarity.ragged import Counts, Flags, Unsigned, mixed, run_hashes, runs, slices, spread
-from luthier.similarity.sharing import ANSWERS, PROMPTS, row_bits, shared
+from luthier.similarity.ragged import Counts, Flags, mixed, run_hashes, runs, slices, spread
+from luthier.similarity.sharing import ANSWERS, PROMPTS, Shared, row_bits, shared
 from luthier.similarity.sketch import NearText, Rows, Sketches
+from luthier.similarity.slots import SlotFacts, differ_in_slots
 
 __all__ = ["NearFound", "NearText", "Sketches", "Verdict", "near_duplicates"]
 
@@ -64,21 +66,25 @@ def near_duplicates(
     first = _first_equal(facts, len(rows))
     live = np.flatnonzero(first == np.arange(len(rows)))
     _label(facts, live)
-    found = [shared(rows, live, family, jaccard=jaccard) for family in (*PROMPTS, *ANSWERS)]
-    candidates = _distinct(np.concatenate([some.pairs for some in found]), row_bits(rows))
+    found = [shared(rows, live, family, jaccard=jaccard) for family in PROMPTS]
+    # A row whose prompt has led to all that may be near needs no second look by its answer.
+    rest = live[~(found[0].is_complete | found[1].is_complete)[live]]
+    found.extend([shared(rows, rest, family, jaccard=jaccard) for family in ANSWERS])
+    candidates, is_rare = _candidates(found, row_bits(rows))
     if say is not None:
         say(f"near-duplicates: {len(rows) - len(live):,} repeated rows, {len(candidates):,} pairs to compare")
     weights = facts.lengths[:, candidates].sum(axis=(0, 2))
-    judged = [judge(rows, facts, candidates[some], jaccard=jaccard) for some in slices(weights, _JUDGED_WORDS)]
-    pairs = np.concatenate([candidates[:0], *(some.pairs for some in judged)])
-    is_near = np.concatenate([np.zeros(0, dtype=np.bool_), *(some.is_near for some in judged)])
-    is_told = np.concatenate([np.zeros(0, dtype=np.bool_), *(some.is_told for some in judged)])
-    is_edited = np.concatenate([np.zeros(0, dtype=np.bool_), *(some.is_edited for some in judged)])
+    # An empty part too: without any candidate there are still the fields, without any row.
+    some_of = [*slices(weights, _JUDGED_WORDS), slice(0, 0)]
+    judged = [judge(rows, facts, candidates[some], is_rare[some], jaccard=jaccard) for some in some_of]
+    pairs, is_near, is_told, is_edited, related = (np.concatenate(field) for field in zip(*judged, strict=True))
     changed = np.flatnonzero(~is_told & (facts.texts[0, pairs[:, 0]] != facts.texts[0, pairs[:, 1]]))
-    family = _groups(len(rows), np.concatenate([candidates[:0], *(some.related for some in judged)]))
+    family = _groups(len(rows), related)
     frames = Frames(np.concatenate([some.frames for some in found]), row_bits(rows))
     stays = np.ones(len(pairs), dtype=np.bool_)
-    stays[changed] = ~differ_in_slots(rows, live, frames, pairs[changed], is_edited[changed], SlotFacts(facts.is_labelled, family))
+    stays[changed] = ~differ_in_slots(
+        rows, live, frames, pairs[changed], is_edited[changed], SlotFacts(facts.is_labelled, family)
+    )
     pairs, is_near = pairs[stays], is_near[stays]
     alike = similarity(rows, facts, 0, pairs)
     alike[is_near] = np.minimum(alike[is_near], similarity(rows, facts, 1, pairs[is_near]))
@@ -93,10 +99,13 @@ def near_duplicates(
     return NearFound(pairs[order], alike[order], np.where(is_near[order], "near", "conflict"), group)
 
 
-def _distinct(pairs: Counts, bits: int) -> Counts:
-    packed = np.sort(pairs[:, 0] << bits | pairs[:, 1])
-    packed = packed[runs(packed)[0]]
-    return np.stack([packed >> bits, packed & ((1 << bits) - 1)], axis=1)
+def _candidates(found: Sequence[Shared], bits: int) -> tuple[Counts, Flags]:
+    """All candidates once, in order, and whether any family of runs says that they share something rare."""
+    pairs, is_rare = (np.concatenate([some[field] for some in found]) for field in (0, 1))
+    packed = np.sort((pairs[:, 0] << bits | pairs[:, 1]) << 1 | is_rare)
+    starts, counts = runs(packed >> 1)
+    last = packed[starts + counts - 1]
+    return np.stack([last >> (bits + 1), last >> 1 & ((1 << bits) - 1)], axis=1), (last & 1).astype(np.bool_)
 
 
 def _facts(rows: Rows) -> Facts:
@@ -134,22 +143,21 @@ def _first_equal(facts: Facts, num_rows: int) -> Counts:
 
 
 def _label(facts: Facts, live: Counts) -> None:
-    answers, place, counts = np.unique(facts.texts[1, live], return_inverse=True, return_counts=True)
-    facts.is_labelled[live] = (counts >= LABEL_ROWS)[place] if len(answers) else False
+    _, place, counts = np.unique(facts.texts[1, live], return_inverse=True, return_counts=True)
+    # No answer at all is no label: prompts alone are compared then.
+    facts.is_labelled[live] = (counts >= LABEL_ROWS)[place] & (facts.lengths[1, live] > 0)
 
 
 def _groups(num_rows: int, pairs: Counts) -> Counts:
-    """The smallest row number that pairs link to each row: each takes over the smaller number until none changes."""
+    """The smallest row number that pairs link to each row."""
     group = np.arange(num_rows)
     left, right = pairs[:, 0], pairs[:, 1]
     while len(left):
-        low = np.minimum(group[left], group[right])
-        for side in (left, right):
-            np.minimum.at(group, group[side], low)
-            np.minimum.at(group, side, low)
-        group = group[group]
+        # Each entry names the smallest row of its group so far: of two groups, the greater number takes the smaller's.
+        two = group[left], group[right]
+        np.minimum.at(group, np.maximum(*two), np.minimum(*two))
+        while not np.array_equal(group, further := group[group]):
+            group = further
         apart: Flags = group[left] != group[right]
         left, right = left[apart], right[apart]
-    while not np.array_equal(group, group[group]):
-        group = group[group]
     return group

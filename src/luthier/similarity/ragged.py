@@ -25,6 +25,7 @@ _SEED = 0xD6E8FEB86659FD93
 _FIRST, _SECOND = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
 _HALF = np.uint64(33)
 _TABLE_LOAD = 16
+"""Places of the table for each hash: of those that are not known, one in so many is searched for."""
 
 
 class Ragged(NamedTuple):
@@ -100,7 +101,7 @@ def runs(keys: NDArray[Any]) -> tuple[Counts, Counts]:
     return starts, np.diff(starts, append=len(keys))
 
 
-def pick(words: Ragged, which: Flags | Counts) -> Ragged:
+def pick(words: Ragged, which: Flags | Counts | slice) -> Ragged:
     """Some of the rows, laid end to end anew."""
     starts, counts = words.starts[which], words.counts[which]
     return Ragged(words.values[places(starts, counts)], offsets(counts), counts)
@@ -110,7 +111,8 @@ class Known:
     """Some hashes, ready to be asked for others: a table of bits answers for most, a binary search for the rest."""
 
     def __init__(self, hashes: Unsigned) -> None:
-        self.hashes = np.unique(hashes)
+        """Keep the hashes sorted; their first bits must be as random as the others."""
+        self.hashes = np.sort(hashes)
         bits = min(max((_TABLE_LOAD * len(hashes)).bit_length(), 10), 27)
         self.shift = np.uint64(64 - bits)
         self.table = np.zeros(1 << bits, dtype=np.bool_)
@@ -124,6 +126,20 @@ class Known:
             own = np.minimum(np.searchsorted(self.hashes, hashes[at]), len(self.hashes) - 1)
             found[at] = self.hashes[own] == hashes[at]
         return found
+
+
+def is_among(keys: Unsigned, known: Unsigned) -> Flags:
+    """Which keys are among the known ones, which are sorted. A table of bits answers for most."""
+    if not len(known):
+        return np.zeros(len(keys), dtype=np.bool_)
+    bits = min(max((16 * len(known)).bit_length(), 10), 26)
+    shift = np.uint64(64 - bits)
+    table = np.zeros(1 << bits, dtype=np.bool_)
+    table[known >> shift] = True
+    found: Flags = table[keys >> shift]
+    at = np.flatnonzero(found)
+    found[at] = known[np.minimum(np.searchsorted(known, keys[at]), len(known) - 1)] == keys[at]
+    return found
 
 
 def slices(weights: Counts, most: int) -> Iterator[slice]:

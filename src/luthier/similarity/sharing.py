@@ -11,7 +11,6 @@ a near pair must share: a set-similarity join (Chaudhuri, Ganti and Kaushik, ICD
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +22,6 @@ from luthier.similarity.ragged import (
     Unsigned,
     gram_hashes,
     offsets,
-    owners,
     places,
     runs,
     slices,
@@ -70,8 +68,12 @@ class Shared(NamedTuple):
 
     pairs: Counts
     """[P, 2]: candidates, the smaller row number first."""
+    is_rare: Flags
+    """[P]: whether they share a run that few others have."""
     frames: Unsigned
-    """[F]: hashes of the runs that at least FRAME_ROWS rows share, without their last `row_bits` bits, sorted."""
+    """[F]: hashes of the runs that at least FRAME_ROWS rows share, without their last `row_bits` bits."""
+    is_complete: Flags
+    """[rows]: whether all rows that can be near on this side are among the candidates of the row."""
 
 
 def row_bits(rows: Rows) -> int:
@@ -82,26 +84,34 @@ def row_bits(rows: Rows) -> int:
 def shared(rows: Rows, live: Counts, family: Family, *, jaccard: float) -> Shared:
     """The candidates among the `live` rows (their numbers, sorted) by what one family of runs says."""
     lengths = rows.borders(family.side, live)[2]
-    live = live[(family.least <= lengths) & (lengths <= family.most)]
-    lengths = rows.borders(family.side, live)[2]
+    which = (family.least <= lengths) & (lengths <= family.most)
+    live, lengths = live[which], lengths[which]
     bits = np.uint64(row_bits(rows))
-    total = int(lengths.sum()) + (2 * len(live) if family.padded else 0)
-    num_passes = -(-total // _PASS_GRAMS)
+    num_grams = np.maximum(lengths + 2 * family.padded - family.width + 1, 0)
+    num_passes = -(-int(num_grams.sum()) // _PASS_GRAMS)
     sizes, common = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
-    counted, frames = _Counted(len(rows), bits), []
+    sizes[live] = num_grams
+    counted, frames = _Counted(len(rows), bits), [np.zeros(0, dtype=np.uint64)]
     for number in range(num_passes):
-        entries = _entries(rows, live, lengths, family, bits, number, num_passes)
-        keys, of_row = entries >> bits, entries & ((np.uint64(1) << bits) - np.uint64(1))
-        del entries
-        sizes += _per_row(of_row, len(rows))
-        starts, counts = runs(keys)
-        counted.add_rare(of_row, starts, counts)
+        entries, repeated = _entries(rows, live, lengths, family, bits, number, num_passes)
+        sizes -= _per_row(repeated, bits, len(rows))
+        starts, counts = _shared_runs(entries, bits)
+        counted.add_rare(entries, starts, counts)
+        is_common = counts > RARE_ROWS
+        common += _per_row(entries[places(starts[is_common], counts[is_common])], bits, len(rows))
         if family.side == 0:
-            frames.append(keys[starts[counts >= FRAME_ROWS]])
-            counted.add_common(of_row, starts, counts)
-        common += _per_row(of_row[places(starts, np.where(counts > RARE_ROWS, counts, 0))], len(rows))
-    pairs = _possible(*counted.all(), sizes, common, family, jaccard)
-    return Shared(pairs, np.concatenate(frames) if frames else np.zeros(0, dtype=np.uint64))
+            frames.append(entries[starts[counts >= FRAME_ROWS]] >> bits)
+            # A long row has so many runs that an eighth of them leads to the same pairs.
+            is_common &= family.padded | (entries[starts] >> bits & np.uint64(7) == 0)
+            counted.add_common(entries, starts[is_common], counts[is_common])
+    lost = _most_lost(sizes, family, jaccard)
+    left, right, num_rare = counted.all()
+    needed = np.maximum(np.maximum((sizes - lost)[left], (sizes - lost)[right]), 1)
+    is_possible = num_rare + np.minimum(common[left], common[right]) >= needed
+    pairs = np.stack([left, right], axis=1)[is_possible]
+    is_complete = np.zeros(len(rows), dtype=np.bool_)
+    is_complete[live] = (sizes - common > lost)[live]
+    return Shared(pairs, num_rare[is_possible] > 0, np.concatenate(frames), is_complete)
 
 
 def grams(words: Ragged, width: int, *, padded: bool, seed: int) -> tuple[Unsigned, Counts]:
@@ -128,9 +138,9 @@ BORDER = 0
 
 def _entries(
     rows: Rows, live: Counts, lengths: Counts, family: Family, bits: np.uint64, number: int, num_passes: int
-) -> Unsigned:
-    """Hash and row number of each run of one range of hashes, sorted, each once a row."""
-    found = []
+) -> tuple[Unsigned, Unsigned]:
+    """Hash and row number of each run of one range of hashes, sorted, each once a row; and those that were repeated."""
+    found = [np.zeros(0, dtype=np.uint64)]
     for block in slices(lengths, _BLOCK_WORDS):
         words = rows.take(family.side, live[block])
         hashes, counts = grams(words, family.width, padded=family.padded, seed=family.side)
@@ -139,10 +149,21 @@ def _entries(
             high = hashes >> np.uint64(32)
             packed = packed[(high * np.uint64(num_passes)) >> np.uint64(32) == np.uint64(number)]
         found.append(packed)
-    entries = np.concatenate(found) if found else np.zeros(0, dtype=np.uint64)
+    entries = np.concatenate(found)
     del found
     entries.sort()
-    return entries[np.append(True, entries[1:] != entries[:-1])] if len(entries) else entries
+    is_repeated = np.append(False, entries[1:] == entries[:-1])[: len(entries)]
+    return entries[~is_repeated], entries[is_repeated]
+
+
+def _shared_runs(entries: Unsigned, bits: np.uint64) -> tuple[Counts, Counts]:
+    """Start and length of the entries of each run of words that more than one row has."""
+    # Most runs of words are in one row alone: they are passed over before anything is made of them.
+    same = np.zeros(len(entries) + 1, dtype=np.bool_)
+    np.equal(entries[1:] ^ entries[:-1] < np.uint64(1) << bits, True, out=same[1:-1] if len(entries) else same[:0])
+    starts = np.flatnonzero(same[1:] & ~same[:-1])
+    ends = np.flatnonzero(~same[1:] & same[:-1]) + 1
+    return starts, ends - starts
 
 
 class _Counted:
@@ -150,43 +171,41 @@ class _Counted:
 
     def __init__(self, num_rows: int, bits: np.uint64) -> None:
         self.bits = bits
+        self.row = (np.uint64(1) << bits) - np.uint64(1)
         # Smaller row, greater row and count in one number: it is the sorting that takes the time.
         self.count_bits = np.uint64(64) - np.uint64(2) * bits
+        self.count = (np.uint64(1) << self.count_bits) - np.uint64(1)
         assert self.count_bits >= 8, f"{num_rows} rows are too many to be compared at once"
         self.packed = np.zeros(0, dtype=np.uint64)
         self.new: list[Unsigned] = []
         self.held = 0
 
-    def add_rare(self, of_row: Counts, starts: Counts, counts: Counts) -> None:
+    def add_rare(self, entries: Unsigned, starts: Counts, counts: Counts) -> None:
         """Each two rows of each run that 2 to RARE_ROWS rows share."""
         for size in range(2, RARE_ROWS + 1):
             first = starts[counts == size]
             left, right = np.triu_indices(size, 1)
             for part in slices(np.full(len(first), len(left)), _HELD_PAIRS):
                 at = first[part][:, None]
-                self._add(of_row[at + left].ravel(), of_row[at + right].ravel(), 1)
+                self._add(entries[at + left].ravel(), entries[at + right].ravel(), 1)
 
-    def add_common(self, of_row: Counts, starts: Counts, counts: Counts) -> None:
+    def add_common(self, entries: Unsigned, starts: Counts, counts: Counts) -> None:
         """Each row of a common run with the first of them and with the one before."""
-        is_common = counts > RARE_ROWS
-        for part in slices(counts[is_common], _HELD_PAIRS):
-            first, sizes = starts[is_common][part], counts[is_common][part] - 1
-            row = of_row[places(first + 1, sizes)]
-            self._add(of_row[places(first, sizes)], row, 0)
-            self._add(np.repeat(of_row[first], sizes), row, 0)
+        for part in slices(counts, _HELD_PAIRS):
+            first, sizes = starts[part], counts[part] - 1
+            row = entries[places(first + 1, sizes)]
+            self._add(entries[places(first, sizes)], row, 0)
+            self._add(np.repeat(entries[first], sizes), row, 0)
 
     def all(self) -> tuple[Counts, Counts, Counts]:
         """Smaller row, greater row, shared rare runs of every pair."""
         self._merge()
-        pairs, counts = self.packed >> self.count_bits, self.packed & self._most()
-        low = (np.uint64(1) << self.bits) - np.uint64(1)
-        return (pairs >> self.bits).astype(np.int64), (pairs & low).astype(np.int64), counts.astype(np.int64)
-
-    def _most(self) -> np.uint64:
-        return (np.uint64(1) << self.count_bits) - np.uint64(1)
+        left, right = self.packed >> (self.count_bits + self.bits), self.packed >> self.count_bits & self.row
+        return left.astype(np.int64), right.astype(np.int64), (self.packed & self.count).astype(np.int64)
 
     def _add(self, left: Unsigned, right: Unsigned, count: int) -> None:
-        self.new.append((((left << self.bits) | right) << self.count_bits) | np.uint64(count))
+        pairs = ((left & self.row) << self.bits) | (right & self.row)
+        self.new.append((pairs << self.count_bits) | np.uint64(count))
         self.held += len(left)
         if self.held > _HELD_PAIRS:
             self._merge()
@@ -196,23 +215,20 @@ class _Counted:
         packed.sort()
         starts, _ = runs(packed >> self.count_bits)
         if len(starts):
-            counts = np.minimum(np.add.reduceat(packed & self._most(), starts), self._most())
-            packed = (packed[starts] & ~self._most()) | counts
+            counts = np.minimum(np.add.reduceat(packed & self.count, starts), self.count)
+            packed = (packed[starts] & ~self.count) | counts
         self.packed, self.new, self.held = packed, [], 0
 
 
-def _per_row(of_row: Unsigned, num_rows: int) -> Counts:
-    return np.bincount(of_row.astype(np.int64), minlength=num_rows)
+def _per_row(entries: Unsigned, bits: np.uint64, num_rows: int) -> Counts:
+    return np.bincount((entries & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64), minlength=num_rows)
 
 
-def _possible(
-    left: Counts, right: Counts, found: Counts, sizes: Counts, common: Counts, family: Family, jaccard: float
-) -> Counts:
-    """The pairs that could share as many runs as a near pair of their sizes must."""
-    most = np.maximum(sizes[left], sizes[right])
-    # A set of n can lack floor((1 - t) n) members of one with which its similarity is t, and a changed word takes at
-    # most `width` runs away.
-    lost = np.maximum(np.floor((1 - jaccard) * most + 1e-9).astype(np.int64), MOST_EDITS * family.width)
-    needed = np.maximum(most - lost, 1)
-    is_possible: Flags = found + np.minimum(common[left], common[right]) >= needed
-    return np.stack([left[is_possible], right[is_possible]], axis=1)
+def _most_lost(sizes: Counts, family: Family, jaccard: float) -> Counts:
+    """How many of its runs a row may have that a near one lacks.
+
+    A set of n can lack floor((1 - t) n) members of one with which its similarity is t, and a changed word takes at most
+    `width` runs away.
+    """
+    lost: Counts = np.floor((1 - jaccard) * sizes + 1e-9).astype(np.int64)
+    return np.maximum(lost, MOST_EDITS * family.width)

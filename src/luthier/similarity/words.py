@@ -24,17 +24,19 @@ from luthier.similarity.ragged import Codes, Counts, Flags, Unsigned, mixed, off
 
 SIGNS = "-+*/=<>%^"
 NEGATIONS = (
-    "no not never none nobody nothing neither nor nowhere cannot without except unless t "
-    "nicht kein keine keinen nie ne pas jamais sin nunca non nessuno n\u00e3o nem niet geen ikke inte "
-    "\u043d\u0435 \u043d\u0435\u0442 \u043d\u0438\u043a\u043e\u0433\u0434\u0430 \u4e0d \u6ca1 \u65e0 \u975e \u672a \u522b"
-).split()
+    "no", "not", "never", "none", "nobody", "nothing", "neither", "nor", "nowhere", "cannot", "without", "except",
+    "unless", "t", "nicht", "kein", "keine", "keinen", "nie", "ne", "pas", "jamais", "sin", "nunca", "non", "nessuno",
+    "n\xe3o", "nem", "niet", "geen", "ikke", "inte", "\u043d\u0435", "\u043d\u0435\u0442",
+    "\u043d\u0438\u043a\u043e\u0433\u0434\u0430", "\u4e0d", "\u6ca1", "\u65e0", "\u975e", "\u672a", "\u522b",
+)  # fmt: skip
 """Words that turn a sentence round; "t" is what is left of "don't"."""
 NUMBERS = (
-    "zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion half "
-    "twice double triple dozen second third fourth fifth sixth seventh eighth ninth tenth "
-    "\u4e8c \u4e09 \u56db \u4e94 \u516d \u4e03 \u516b \u4e5d \u5341 \u767e \u5343 \u4e07"
-).split()
+    "zero", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
+    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty", "forty", "fifty",
+    "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million", "billion", "half", "twice", "double",
+    "triple", "dozen", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "\u4e8c",
+    "\u4e09", "\u56db", "\u4e94", "\u516d", "\u4e03", "\u516b", "\u4e5d", "\u5341", "\u767e", "\u5343", "\u4e07",
+)  # fmt: skip
 """Numbers in letters. "One" and "first" are left out: they are pronoun and adverb more often than number."""
 LETTERS = tuple("bcefghjklnopqruvwxyz")
 """Letters that are no word of English and no end of one ("a", "I", "it's", "I'd", "I'm", "don't")."""
