@@ -50,10 +50,11 @@ def identify(text: str) -> Guess:
         code = _of_script(sample)
         if code:
             return Guess(code, SURE)
-    letters = sample.translate(_TO_BLANK)
+    is_ascii = sample.isascii()
+    # The same letters become blanks either way; bytes are an order of magnitude quicker.
+    letters = sample.encode().translate(_ASCII_TO_BLANK).decode() if is_ascii else sample.translate(_TO_BLANK)
     words = set(letters.lower().split())
-    known = _FUNCTION_WORDS if sample.isascii() else _FUNCTION_WORDS | _ACCENTED_FUNCTION_WORDS
-    votes = {code: len(words & own) for code, own in known.items()}
+    votes = _votes(words, _LANGUAGES_OF_WORD if is_ascii else _LANGUAGES_OF_ANY_WORD)
     is_code = len(_CODE_SIGN.findall(sample)) > _CODE_SHARE * len(sample)
     winner = _clear_winner(votes, num_words=len(words), least=_LEAST_WORDS + is_code)
     if winner:
@@ -62,8 +63,20 @@ def identify(text: str) -> Guess:
 
 
 def _without_noise(text: str) -> str:
-    """The text without code blocks, tags, addresses of pages and placeholders, if a cheap test finds signs of any."""
-    return _NOISE.sub(" ", text) if "<" in text or "```" in text or "//" in text or "]" in text else text
+    """The text without code blocks, tags, addresses of pages and placeholders; each is looked for where its sign is."""
+    for sign, pattern in _NOISE:
+        if sign in text:
+            text = pattern.sub(" ", text)
+    return text
+
+
+def _votes(words: set[str], languages: dict[str, tuple[str, ...]]) -> dict[str, int]:
+    """How many different function words of each language were seen."""
+    votes = dict.fromkeys(_FUNCTION_WORDS, 0)
+    for word in words & languages.keys():
+        for code in languages[word]:
+            votes[code] = votes.get(code, 0) + 1
+    return votes
 
 
 def _of_script(text: str) -> str | None:
@@ -112,13 +125,20 @@ def _model() -> Any:
     return model
 
 
-_NOISE = re.compile(r"```.*?(?:```|\Z)|<[^<>]{1,200}>|\b\w{1,20}://\S+|\[[A-Z][A-Z_]{0,30}_\d+\]", re.DOTALL)
+_NOISE = (
+    ("```", re.compile(r"```.*?(?:```|\Z)", re.DOTALL)),
+    ("<", re.compile(r"<[^<>]{1,200}>")),
+    ("://", re.compile(r"\b\w{1,20}://\S+")),
+    ("_", re.compile(r"\[[A-Z][A-Z_]{0,30}_\d+\]")),
+)
+"""What tells nothing of the language, with a sign without which it cannot be there."""
 _CODE_SIGN = re.compile(r"[{}()\[\];=<>\\|_$#*+^~`]")
 _CODE_SHARE = 0.08
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
 _TO_BLANK = {ord(sign): " " for sign in map(chr, range(128)) if not sign.isalpha() and sign != "'"}
 _TO_BLANK |= dict.fromkeys(map(ord, "\u00a0¡«·»¿–—“”„…؟،।"), " ")
 _TO_BLANK |= {0x2019: "'"}
+_ASCII_TO_BLANK = bytes(ord(_TO_BLANK.get(code, chr(code))) if code < 128 else code for code in range(256))
 _LEAST_LETTERS = 6
 _LEAST_WORDS = 2
 _LEAST_SHARE = 0.15
@@ -195,3 +215,17 @@ _ACCENTED_FUNCTION_WORDS = {
     }.items()
 }  # fmt: skip
 """Looked for only in texts with a letter beyond ASCII, which all but a word or two of these languages have."""
+
+
+def _by_word(*tables: dict[str, frozenset[str]]) -> dict[str, tuple[str, ...]]:
+    """The languages of each function word."""
+    found: dict[str, tuple[str, ...]] = {}
+    for table in tables:
+        for code, words in table.items():
+            for word in sorted(words):
+                found[word] = (*found.get(word, ()), code)
+    return found
+
+
+_LANGUAGES_OF_WORD = _by_word(_FUNCTION_WORDS)
+_LANGUAGES_OF_ANY_WORD = _by_word(_FUNCTION_WORDS, _ACCENTED_FUNCTION_WORDS)
