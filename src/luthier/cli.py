@@ -88,6 +88,11 @@ def run(recipe: Recipe, overrides: Overrides = None, plain: Plain = False) -> No
         from luthier.recipes.study import main as study_main
 
         raise typer.Exit(study_main(loaded, echo=print_line))  # a line an arm is all that it shows
+    if loaded.recipe == "synthesise":
+        from luthier.recipes.synthesise import main as synthesise_main
+
+        synthesise_main(loaded, echo=print_line)
+        raise typer.Exit(0)
     if loaded.recipe == "pretrain":
         from luthier.recipes.pretrain import main as pretrain_main
 
@@ -123,6 +128,34 @@ def curate(
     ledger = recipe_main(settings, files=data or [], out=out, strict=strict, say=says(as_json))
     if as_json:
         print_json(ledger)
+
+
+@app.command()
+def synthesise(recipe: Recipe, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Make rows: labelled tables in the words of templates, or what a model is asked to write."""
+    from luthier.recipes.loading import as_synthesise, load_recipe
+    from luthier.recipes.synthesise import main as recipe_main
+
+    ledger = recipe_main(as_synthesise(load_recipe(recipe, overrides)), echo=says(as_json))
+    if as_json:
+        print_json(ledger)
+
+
+@app.command()
+def review(
+    place: Annotated[Path, typer.Argument(help="A curated folder, a run folder, or a recipe.", show_default=False)],
+    decisions: Annotated[
+        Path | None,
+        typer.Option("--decisions", help="File to add decisions to; else the recipe's, else review.jsonl."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 0,
+    browser: Annotated[bool, typer.Option(help="Open the page; without, only print its link.")] = True,
+) -> None:
+    """Keep, mend or drop the rows that curation flagged, on a page in the browser."""
+    from luthier.recipes.review import main as recipe_main
+
+    recipe_main(place, decisions=decisions, host=host, port=port, opens_browser=browser, say=print_line)
 
 
 @app.command()

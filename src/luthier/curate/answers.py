@@ -72,20 +72,29 @@ LEAST_LANGUAGE_CHARACTERS = 40
 CASE_SLIPS = 0.1
 """Of the letters, may be in the other case: names of units, say."""
 
+SHOWN_CHARACTERS = 80
+"""Of the beginning and of the end of a faulty answer."""
+
 Identify = Callable[[str], Guess]
 
 
 def answer_flags(example: Example, *, guess: Identify | None = None) -> list[str]:
-    """The reasons, each once, why an answer of the example may be faulty; empty where none was seen.
+    """The reasons, each once, why an answer of the example may be faulty; empty where none was seen."""
+    return list(answer_faults(example, guess=guess))
+
+
+def answer_faults(example: Example, *, guess: Identify | None = None) -> dict[str, str]:
+    """The reasons why an answer of the example may be faulty, each with the beginning and the end of that answer.
 
     Looks at every answer that is trained on, with the request before it; an example that ends with the request is
     judged by its first target. `guess` tells languages; without it they are not compared.
     """
-    found: dict[str, None] = {}
+    found: dict[str, str] = {}
     for request, answer, is_last in _pairs(example):
         options = (example.choices if is_last else ()) or listed_options(request)
-        found.update(dict.fromkeys(flags_of(request, answer, options=options, guess=guess)))
-    return list(found)
+        for reason in flags_of(request, answer, options=options, guess=guess):
+            found.setdefault(reason, _shown(answer))
+    return found
 
 
 def flags_of(request: str, answer: str, *, options: tuple[str, ...] = (), guess: Identify | None = None) -> list[str]:
@@ -116,6 +125,11 @@ def flags_of(request: str, answer: str, *, options: tuple[str, ...] = (), guess:
     if guess is not None and _is_other_language(request, text, guess):
         found.append(OTHER_LANGUAGE)
     return found
+
+
+def _shown(text: str) -> str:
+    shown = text if len(text) <= 2 * SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]} ... {text[-SHOWN_CHARACTERS:]}"
+    return shown.encode("utf-8", "replace").decode("utf-8")  # half of a surrogate pair cannot be written down
 
 
 def _pairs(example: Example) -> Iterator[tuple[str, str, bool]]:
@@ -177,7 +191,7 @@ def _is_cut_off(request: str, text: str) -> bool:
 def _is_cut_json(text: str) -> bool:
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets within brackets, thousands deep
         return text.count("{") + text.count("[") > text.count("}") + text.count("]")
     return False
 
@@ -186,6 +200,7 @@ def _is_cut_json(text: str) -> bool:
 
 _JSON_START = re.compile(r"[{\[]")
 _MOST_STARTS = 20
+_EMPTY_JSON = len("{}")
 _DECODER = json.JSONDecoder()
 _YES_OR_NO = re.compile(r"\b(?:yes|no|yep|nope|true|false)\b", re.IGNORECASE)
 _ITEM = re.compile(r"^[ \t]{0,3}(?:(\d{1,2})[.):][^\S\n]*|[-*\u2022][^\S\n]+)\S", re.MULTILINE)
@@ -196,14 +211,15 @@ def _holds_json(text: str) -> bool:
     for found in islice(_JSON_START.finditer(text), _MOST_STARTS):
         try:
             _, end = _DECODER.raw_decode(text, found.start())
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        return end - found.start() > 2
+        if end - found.start() > _EMPTY_JSON:
+            return True
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
-    return True
+    return len(text) > _EMPTY_JSON or text.isalnum()
 
 
 def _has_wrong_count(instruction: str, text: str) -> bool:
@@ -250,17 +266,31 @@ _NAMES_LANGUAGE = re.compile(
     r"\u82f1\u8bed|\u82f1\u6587|\u4e2d\u6587|\u6c49\u8bed|\u65e5\u8bed|\u65e5\u6587|\u6cd5\u8bed|\u5fb7\u8bed",
     re.IGNORECASE,
 )
+_ENGLISH = frozenset({
+    "the", "of", "and", "with", "that", "this", "from", "are", "which", "have", "your", "you", "what", "how", "their",
+    "they", "would", "there", "its", "been", "because", "these", "other", "when", "about", "could", "should", "not",
+    "his", "her", "were", "but", "has", "had", "who", "does", "did", "by", "into", "than", "some", "where", "between",
+    "it", "many", "most", "give", "write", "tell", "why", "following", "or",
+})  # fmt: skip
+"""Words that texts in other languages hardly use."""
+_FEWEST_ENGLISH, _FEWEST_IN_A_LINE = 3, 2
+_LINE_CHARACTERS = 150
+_PART_CHARACTERS = 400
 _LATIN_WORD = re.compile(r"[A-Za-z]{4,}")
 _LEAST_LANGUAGE_WORDS = 8
 _IDEOGRAMS = 0x2E80
 
 
 def _is_other_language(request: str, text: str, guess: Identify) -> bool:
+    # The cheapest first: telling a language takes ten times as long as all else.
     if len(text) < _least_characters(text) or len(request) < _least_characters(request) or "```" in text:
         return False
+    is_asked_in_english = _is_plainly_english(request)
+    if (is_asked_in_english and _is_plainly_english(text)) or _is_list_of_names(text):
+        return False
     answered = _language(text, guess)
-    asked = answered and _language(request, guess)
-    if not asked or asked == answered or _NAMES_LANGUAGE.search(request) or _is_list_of_names(text):
+    asked = answered and ("en" if is_asked_in_english else _language(request, guess))
+    if not asked or asked == answered or _NAMES_LANGUAGE.search(request):
         return False
     if not request.isascii() and text.lstrip("\"'").isascii() and _LATIN_WORD.search(request):
         return False  # a request in another script about words in this one, or about code
@@ -269,6 +299,13 @@ def _is_other_language(request: str, text: str, guess: Identify) -> bool:
         return False
     middle = text.find(" ", len(text) // 2) if " " in text else len(text) // 2
     return all(guess(part).code in (answered, UNDETERMINED) for part in (text[:middle], text[middle:]))
+
+
+def _is_plainly_english(text: str) -> bool:
+    """Whether several words that only English has stand near the beginning and near the end of a text."""
+    parts = (text,) if len(text) <= 2 * _PART_CHARACTERS else (text[:_PART_CHARACTERS], text[-_PART_CHARACTERS:])
+    fewest = _FEWEST_IN_A_LINE if len(text) <= _LINE_CHARACTERS else _FEWEST_ENGLISH
+    return all(len(_ENGLISH.intersection(part.lower().split())) >= fewest for part in parts)
 
 
 def _least_characters(text: str) -> int:

@@ -1,210 +1,179 @@
-"""The data card: what the files held, where each row went, and what deserves a look."""
+"""The data card: what the files held, where each row went, what deserves a look, and how to make it again.
+
+One page of HTML that holds all it shows, for somebody who has nothing but the page. It says nothing of time or
+machine, so the same files and options give the same bytes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import islice
+import json
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from luthier.curate.comparing import Comparison
+from luthier import __version__
+from luthier.curate.bias import Bias
+from luthier.curate.card_bias import show_bias
+from luthier.curate.card_findings import show_findings
+from luthier.curate.card_rows import show_rows
+from luthier.curate.card_tables import show_files, show_languages, show_lengths, show_split
+from luthier.curate.card_texts import RowTexts
+from luthier.curate.comparing import ASKS_HELD_OUT, LEAK, NEAR_HELD_OUT, Comparison
 from luthier.curate.gathered import Gathered
-from luthier.curate.ledger import NOT_STATED
-from luthier.curate.outputs import GOES_TO, PREFERENCES, merged_rows
-from luthier.records import Example, Preference, conversation_text
-from luthier.records.jsonl import from_json
-from luthier.reports import Page, Sample, histogram
+from luthier.curate.outputs import PREFERENCES
+from luthier.reports import Page
+from luthier.reports.flows import Exit, Share, flow_plot
+from luthier.runs import library_versions
 
 SHOWN_FILES = 4
-SHOWN_SAMPLES = 5
-SAMPLES_PER_REASON = 2
-SHOWN_DUPLICATES = 10
-SHOWN_LEAKS = 10
-SHOWN_CHARACTERS = 600
-NUM_BINS = 30
-TRIMMED_SHARE = 0.99
-"""A histogram ends at this quantile, so that one very long row does not press all others into one bar."""
+SHOWN_EXITS = 12
+COMPARED = (NEAR_HELD_OUT, ASKS_HELD_OUT, LEAK)
+"""Rules that drop rows after duplicates were merged."""
+INDEPENDENT = ("engine", "export", "workers", "memory_mb", "strict")
+"""Keys that change no byte of the outputs."""
+LIBRARIES = ("numpy", "scipy", "pyarrow", "ftfy")
+BARE = re.compile("[A-Za-z0-9_-]+")
+"""A key that TOML takes without quotes."""
 
 
-def write_card(path: Path, ledger: Mapping[str, Any], table: Gathered, goes_to: np.ndarray, work: Comparison) -> None:
-    """Write the card as one page of HTML; `goes_to` is a number in GOES_TO of each record."""
+def write_card(
+    path: Path, ledger: Mapping[str, Any], table: Gathered, goes_to: np.ndarray, work: Comparison, texts: RowTexts,
+    bias: Bias,
+) -> None:  # fmt: skip
+    """Write the card beside the outputs, which are there; `goes_to` is a number in GOES_TO of each record."""
     files = [Path(file).name for file in ledger["files"]]
     more = f" and {len(files) - SHOWN_FILES} more" if len(files) > SHOWN_FILES else ""
     page = Page("Data card", ", ".join(files[:SHOWN_FILES]) + more)
-    preference = GOES_TO.index(PREFERENCES)
-    _verdict(page, ledger)
+    _verdict(page, ledger, bias)
+    _headline(page, ledger)
+    page.contents()
     _flow(page, ledger)
-    _files(page, ledger, table, goes_to < len(GOES_TO))
-    _lengths(page, table, goes_to < preference)
-    _quarantine(page, ledger, table)
-    _conflicts(page, ledger, work)
-    _leaks(page, ledger, work)
-    _duplicates(page, ledger, table)
-    _samples(page, table, [np.flatnonzero(goes_to < preference), np.flatnonzero(goes_to == preference)])
+    show_lengths(page, texts)
+    show_languages(page, ledger)
+    show_findings(page, path.parent, ledger, table, texts)
+    show_bias(page, bias, table)
+    show_files(page, ledger, table, goes_to)
+    show_split(page, ledger)
+    show_rows(page, table, goes_to)
+    _reproduce(page, ledger, table, work)
     page.write(path)
 
 
-def _verdict(page: Page, ledger: Mapping[str, Any]) -> None:
+def _verdict(page: Page, ledger: Mapping[str, Any], bias: Bias) -> None:
     read, kept = ledger["read"], ledger["kept"]
     quarantined = sum(ledger["quarantined"].values())
     leaks = sum(ledger["certificate"]["prompts"].values())
     share = f"{kept:,} of {read:,} rows are kept"
+    looks = [
+        (quarantined, "cannot be used as they are"),
+        (ledger["conflicts"]["prompts"], "prompts have more than one answer"),
+        (len(bias.findings), "differences between groups of people" if len(bias.findings) != 1
+         else "difference between groups of people"),
+    ]  # fmt: skip
+    said = ", ".join(f"{count:,} {what}" for count, what in looks if count)
     if leaks:
-        page.verdict("leak", f"{share}; {leaks:,} prompts are both in held_out and in what is trained on.", "bad")
-    elif quarantined:
-        page.verdict("look", f"{share}; {quarantined:,} cannot be used as they are. Each is listed with its fix.",
-                     "unsure")  # fmt: skip
+        page.verdict("Leak", f"{share}; {leaks:,} prompts are both in held_out and in what is trained on.", "bad")
+    elif said:
+        page.verdict("Usable, with something to look at", f"{share}; {said}.", "unsure")
     else:
-        page.verdict("clean", f"{share}; none needs to be mended.", "good")
+        page.verdict("Clean", f"{share}; none needs to be mended.", "good")
+
+
+def _headline(page: Page, ledger: Mapping[str, Any]) -> None:
+    numbers: dict[str, object] = {"rows read": ledger["read"], "kept": ledger["kept"]}
+    for way in ("merged", "dropped", "quarantined"):
+        numbers[way] = sum(ledger[way].values())
+    numbers["held out"] = ledger["splits"]["held_out"]
+    if ledger[PREFERENCES]:
+        numbers["pairs of answers"] = ledger[PREFERENCES]
+    page.numbers(numbers)
 
 
 def _flow(page: Page, ledger: Mapping[str, Any]) -> None:
     page.heading("Where each row went")
+    exits = _exits(ledger)
+    shares = [Share(name, count) for name, count in (*ledger["splits"].items(), (PREFERENCES, ledger[PREFERENCES]))]
+    made = f" {ledger['made']:,} records were made beyond one a row." if ledger["made"] else ""
+    page.figure(
+        flow_plot("read", ledger["read"], exits, end="kept", left=ledger["kept"], shares=shares),
+        caption=f"Counted in rows of the files, the parts of what is kept in records.{made} Every row ends in one "
+        "place; the numbers add up.",
+    )
     ways = [("kept", "", ledger["kept"])]
     for way in ("merged", "dropped", "quarantined"):
         ways += [(way, reason, count) for reason, count in ledger[way].items()]
     rows = [(way, reason, count, f"{count / max(1, ledger['read']):.2%}") for way, reason, count in ways]
-    page.table(["way", "reason", "rows", "share"], [*rows, ("read", "", ledger["read"], f"{1:.0%}")],
-               caption="Counted in input rows. The ways add up to the rows read.")  # fmt: skip
-    page.table(["part", "rows"], [*ledger["splits"].items(), ("preferences", ledger["preferences"])],
-               caption="Kept rows. train and dev are for training, held_out for evaluation only.")  # fmt: skip
-    checks = ledger["certificate"]
-    page.table(["between", "prompts in both", "links in both", "near-duplicates in both"],
-               [(pair, *(checks[tie][pair] for tie in ("prompts", "links", "near"))) for pair in checks["near"]],
-               caption="The split's certificate, counted anew from the rows as written.")  # fmt: skip
+    with page.folded("The same as a table, and what each step took and gave"):
+        page.table(["way", "reason", "rows", "share"], [*rows, ("read", "", ledger["read"], f"{1:.0%}")])
+        steps = [(name, step["rows_in"], step["rows_out"], step["rows_in"] - step["rows_out"])
+                 for name, step in ledger["steps"].items()]  # fmt: skip
+        page.table(["step", "records in", "records out", "fewer"], steps)
+    repairs = [(repair, count) for repair, count in ledger["repaired"].items()]
+    repairs += [(f"characters lost before (U+FFFD), not mended: {Path(file).name}", count)
+                for file, count in ledger["lost_characters"].items()]  # fmt: skip
+    if repairs:
+        page.table(["repaired or noticed", "times"], repairs)
 
 
-def _files(page: Page, ledger: Mapping[str, Any], table: Gathered, is_written: np.ndarray) -> None:
-    page.heading("Files, sources and licences")
-    shapes = [(file, shape, count) for file, shapes in ledger["files"].items() for shape, count in shapes.items()]
-    page.table(["file", "shape", "rows read"], shapes)
-    rows = []
-    for number, file in enumerate(table.files):
-        counts = table.named("licence", is_written, file=number)
-        rows += [(str(file), name or NOT_STATED, count) for name, count in sorted(counts.items())]
-    page.table(["file", "licence", "records kept"], rows)
-    if ledger["languages"]:
-        names = [(name or NOT_STATED, count) for name, count in ledger["languages"].items()]
-        page.table(["language", "records kept"], names)
-    lost = [(file, "characters lost before (U+FFFD), not mended", count)
-            for file, count in ledger["lost_characters"].items()]  # fmt: skip
-    found = [("all files", repair, count) for repair, count in ledger["repaired"].items()]
-    found += [("all files", f"personal data: {kind}", count) for kind, count in ledger["personal"]["found"].items()]
-    if found or lost:
-        page.table(["file", "repaired or noticed", "times"], [*found, *lost])
+def _exits(ledger: Mapping[str, Any]) -> list[Exit]:
+    """The ways out, in the order in which the steps come; the smallest together where there are many."""
+    found = [Exit("quarantined", reason, count) for reason, count in ledger["quarantined"].items()]
+    late = [Exit("dropped", rule, ledger["dropped"][rule]) for rule in COMPARED if rule in ledger["dropped"]]
+    found += [Exit("dropped", rule, count) for rule, count in ledger["dropped"].items() if rule not in COMPARED]
+    found += [Exit("merged", rule, count) for rule, count in ledger["merged"].items()]
+    found += late
+    if len(found) <= SHOWN_EXITS:
+        return found
+    large = sorted(found, key=lambda exit: -exit.count)[: SHOWN_EXITS - 3]
+    small: list[Exit] = []
+    for kind in ("quarantined", "dropped", "merged"):
+        rest = [exit for exit in found if exit.kind == kind and exit not in large]
+        if rest:
+            small.append(Exit(kind, f"{len(rest)} other reasons", sum(exit.count for exit in rest)))
+    order = {"quarantined": 0, "dropped": 1, "merged": 2}
+    return sorted([*(exit for exit in found if exit in large), *small], key=lambda exit: order[exit.kind])
 
 
-def _lengths(page: Page, table: Gathered, is_example: np.ndarray) -> None:
-    if not is_example.any():
-        return
-    page.heading("Lengths")
-    shown = []
-    for name in ("prompt", "answer"):
-        values = np.sort(table.column(f"{name}_chars")[is_example]).tolist()
-        longest = _quantile(values, TRIMMED_SHARE)
-        shown.append((name, values[0], _quantile(values, 0.5), _quantile(values, 0.9), longest, values[-1]))
-        drawn = [value for value in values if value <= longest]
-        page.figure(histogram(drawn, bins=NUM_BINS, x_label=f"{name} length, characters"),
-                    caption=f"The shortest {TRIMMED_SHARE:.0%} of {len(values):,} rows.")  # fmt: skip
-    page.table(["characters", "shortest", "median", "90 %", "99 %", "longest"], shown)
-
-
-def _quarantine(page: Page, ledger: Mapping[str, Any], table: Gathered) -> None:
-    if not ledger["quarantined"]:
-        return
-    page.heading("Rows that cannot be used")
-    page.text("All are in quarantine.jsonl. Mend the text in `raw` and feed that file back, or mend the source.")
-    found: dict[str, list[Sample]] = {reason: [] for reason in ledger["quarantined"]}
-    for shard in table.shards:
-        for _, entry in shard.lines("quarantine"):
-            if len(found[entry["reason"]]) < SAMPLES_PER_REASON:
-                found[entry["reason"]].append(_faulty(entry))
-        if all(len(samples) >= SAMPLES_PER_REASON for samples in found.values()):
-            break
-    for reason, count in ledger["quarantined"].items():
-        page.samples(found[reason], caption=f"{reason}: {count:,}")
-
-
-def _faulty(entry: Mapping[str, Any]) -> Sample:
-    finding = f"found {entry['found']}\nexpected {entry['expected']}\n\nFix: {entry['fix']}"
-    raw = entry.get("raw") or f"bytes that are no text: {entry.get('raw_base64', '')}"
-    return Sample(entry["where"], (("problem", finding), ("row", _cut(raw))), "bad")
-
-
-def _conflicts(page: Page, ledger: Mapping[str, Any], work: Comparison) -> None:
-    if not work.conflicts:
-        return
-    page.heading("Prompts with more than one answer")
+def _reproduce(page: Page, ledger: Mapping[str, Any], table: Gathered, work: Comparison) -> None:
+    page.heading("How to make this again")
     page.text(
-        f"{ledger['conflicts']['prompts']:,} prompts have different answers in different rows. All are kept: they may "
-        "be right, as in open questions, or contradict each other. conflicts.jsonl has all."
+        "These tables of a recipe hold all that the outputs depend on, but for the versions below; keys that are left "
+        "out have their defaults. The same files, options and versions give the same bytes, on however many cores."
     )
-    page.samples([
-        Sample(_cut(conflict["rows"][0]["prompt"], 120),
-               tuple((Path(row["where"]).name, row["answer"]) for row in conflict["rows"][:3]), "unsure")
-        for conflict in work.conflicts[:SHOWN_SAMPLES]
-    ])  # fmt: skip
+    page.code(_recipe(table, work))
+    rows = [(file, Path(file).stat().st_size if Path(file).is_file() else None, sum(shapes.values()))
+            for file, shapes in ledger["files"].items()]  # fmt: skip
+    page.table(["file", "bytes", "rows"], rows)
+    versions = library_versions()
+    page.facts({"Luthier": __version__} | {name: versions[name] for name in LIBRARIES if name in versions})
 
 
-def _leaks(page: Page, ledger: Mapping[str, Any], work: Comparison) -> None:
-    if not ledger["leaks"]:
-        return
-    page.heading("Questions of evaluations")
-    page.table(
-        ["evaluation", "questions", "found in rows", "share", "contaminated", "rows"],
-        [(file, found["questions"], found["found"], f"{found['share']:.2%}", "yes" if found["contaminated"] else "no",
-          found["rows"]) for file, found in ledger["leaks"].items()],
-        caption="An evaluation is contaminated if more than 2 % of its questions were found. leaks.jsonl has all.",
-    )  # fmt: skip
-    page.table(["row", "question", "share of its words", "text"],
-               [(leak["where"], leak["question"], f"{leak['share']:.0%}", _cut(leak["text"], 100))
-                for leak in work.leaks[:SHOWN_LEAKS]])  # fmt: skip
+def _recipe(table: Gathered, work: Comparison) -> str:
+    """The tables [data] and [curate] that lead here, as TOML."""
+    is_apart = np.zeros(len(table.files), bool)
+    for start, file, shard in zip(table.starts.tolist(), table.file_of_shard, table.shards, strict=False):
+        is_apart[file] |= bool(len(shard.rows)) and not table.is_learnt[start]
+    lines = ["[data]"]
+    for key, wanted in (("files", False), ("held_out", True)):
+        files = [str(path) for path, apart in zip(table.files, is_apart.tolist(), strict=True) if apart is wanted]
+        lines += [f"{key} = [", *(f"  {_toml(file)}," for file in files), "]"] if files else []
+    lines += ["allow_overlap = true"] if work.allow_overlap else []
+    options = work.config.model_dump(mode="json", exclude_defaults=True, exclude=set(INDEPENDENT))
+    return "\n".join([*lines, "", "[curate]", *_keys(options)])
 
 
-def _duplicates(page: Page, ledger: Mapping[str, Any], table: Gathered) -> None:
-    total = ledger["records"].get("merged", 0)
-    if not total:
-        return
-    page.heading("Duplicates")
-    rows = []
-    for entry in islice(merged_rows(table), SHOWN_DUPLICATES):
-        prompt = conversation_text(_record(table, entry.row).prompt)
-        rows.append(
-            (entry.line["where"], entry.line["into_where"], f"{entry.line['similarity']:.2f}", _cut(prompt, 100))
-        )
-    page.table(["row", "says the same as", "similarity", "text"], rows,
-               caption=f"The first {len(rows)} of {total:,}; merged.jsonl has all.")  # fmt: skip
+def _keys(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in options.items():
+        name = prefix + (key if BARE.fullmatch(key) else _toml(key))
+        if isinstance(value, Mapping):
+            yield from _keys(value, f"{name}.")
+        elif value is not None:
+            yield f"{name} = {_toml(value)}"
 
 
-def _samples(page: Page, table: Gathered, kinds: list[np.ndarray]) -> None:
-    page.heading("Rows as they came out")
-    page.samples([_kept(table, row) for rows in kinds for row in _spread(rows)])
-
-
-def _kept(table: Gathered, row: int) -> Sample:
-    record = _record(table, row)
-    prompt = ("prompt", _cut(conversation_text(record.prompt)))
-    if isinstance(record, Example):
-        return Sample(table.where(row), (prompt, ("answer", _cut(record.target or ""))))
-    return Sample(table.where(row), (prompt, ("chosen", _cut(record.chosen)), ("rejected", _cut(record.rejected))))
-
-
-def _record(table: Gathered, row: int) -> Example | Preference:
-    data = table.record(row)
-    return from_json(Preference, data) if "chosen" in data else from_json(Example, data)
-
-
-def _spread(rows: np.ndarray) -> list[int]:
-    """A few rows, evenly over all of them."""
-    step = max(1, len(rows) // SHOWN_SAMPLES)
-    return [int(row) for row in rows[::step][:SHOWN_SAMPLES]]
-
-
-def _quantile(ordered: list[int], share: float) -> int:
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-def _cut(text: str, most: int = SHOWN_CHARACTERS) -> str:
-    return text if len(text) <= most else f"{text[:most]} ... ({len(text):,} characters)"
+def _toml(value: object) -> str:
+    """A JSON value of strings, numbers and lists is TOML too."""
+    return json.dumps(value, ensure_ascii=False)

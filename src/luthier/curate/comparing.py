@@ -15,6 +15,7 @@ import numpy as np
 from luthier.curate.config import CurateConfig, StepName
 from luthier.curate.duplicates import first_of
 from luthier.curate.gathered import Gathered, NearPairs
+from luthier.curate.labelling import check_labels
 from luthier.curate.split import connected
 from luthier.similarity.near import Sketches, near_duplicates
 
@@ -129,12 +130,18 @@ def report_conflicts(table: Gathered, work: Comparison) -> None:
             table.flag(row, "conflicts", CONFLICT, f"another answer in {', '.join(others)}")
 
 
+def judge_answers(table: Gathered, work: Comparison) -> None:
+    """Flag or drop faulty answers, and labels that the other rows of their task speak against."""
+    work.facts["labels"] = check_labels(table, action=work.config.labels.action)
+
+
 SetStep = Callable[[Gathered, Comparison], None]
 SET_STEPS: Mapping[StepName, SetStep] = {
     "exact": merge_exact,
     "near": merge_near,
     "leaks": handle_leaks,
     "conflicts": report_conflicts,
+    "labels": judge_answers,
 }
 
 

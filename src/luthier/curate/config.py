@@ -9,12 +9,14 @@ from pydantic import Field, model_validator
 
 from luthier.config import Config, known_as
 
-StepName = Literal["clean", "language", "personal", "review", "exact", "near", "leaks", "conflicts"]
+StepName = Literal["clean", "language", "personal", "review", "exact", "near", "leaks", "conflicts", "labels", "select"]
 STEP_NAMES: tuple[StepName, ...] = get_args(StepName)
 """Every step, in the order that is the default."""
 ROW_STEPS: tuple[StepName, ...] = ("clean", "language", "personal", "review")
 """Steps that look at one row at a time and may change it; the others compare rows and change none."""
-NEEDS: dict[StepName, str] = {"language": "languages.keep", "leaks": "leaks.against", "review": "decisions"}
+NEEDS: dict[StepName, str] = {
+    "language": "languages.keep", "leaks": "leaks.against", "review": "decisions", "select": "select.keep"
+}  # fmt: skip
 """Keys that only this step reads, and that somebody sets because they want it."""
 
 
@@ -74,12 +76,54 @@ class LeaksConfig(Config):
     """Drop such rows, or keep them and flag them."""
 
 
+class LabelsConfig(Config):
+    """What is done with answers that are probably wrong."""
+
+    action: Literal["flag", "drop"] = "flag"
+    """Flag rows with a faulty answer or a label that is probably wrong, or drop them; of the labels those that are more
+    probably wrong than right. Rows of `data.held_out` are only flagged."""
+
+
+SelectMethod = Literal["length", "diversity"]
+
+
+class SelectConfig(Config):
+    """Whether to train on a part of the rows only."""
+
+    keep: int | float | None = Field(None, json_schema_extra=known_as("num_samples", "max_train_samples"))
+    """How many rows of train to keep: a whole number is rows, a number below 1 a share. Without it all are kept."""
+    methods: tuple[SelectMethod, ...] = Field(("diversity",), min_length=1)
+    """By what: the longest answers, or rows that stand for all rows by their words; both by the mean of the ranks."""
+
+    @model_validator(mode="after")
+    def _is_a_number_or_a_share(self) -> SelectConfig:
+        if self.keep is not None and (self.keep <= 0 or (isinstance(self.keep, float) and self.keep >= 1)):
+            raise ValueError(f"keep is a whole number of rows, or a share between 0 and 1; found {self.keep}")
+        return self
+
+
+ExportName = Literal["trl", "llama-factory", "axolotl"]
+
+
+class BiasConfig(Config):
+    """How differences between groups of people are looked for. Nothing is dropped or flagged for them."""
+
+    groups: dict[str, dict[str, tuple[str, ...]]] = Field(default_factory=dict)
+    """Groups of your own by dimension, each with its words: groups = {branch = {north = ["Kiel"], south = ["Ulm"]}}."""
+    max_rows: int = Field(5_000, ge=1)
+    """Of more written rows so many are read, chosen by a hash of what they say."""
+    false_discovery_rate: float = Field(0.05, gt=0, lt=1)
+    """Of all differences that are reported, at most this share is chance, on average."""
+    least_difference: float = Field(0.05, ge=0, le=1)
+    """A smaller difference of two shares is not reported, however sure it is."""
+
+
 class CurateConfig(Config):
     """How raw rows become examples."""
 
     steps: tuple[StepName, ...] = STEP_NAMES
     """What is done, in this order; leave a step out to skip it. `review` acts where `decisions` is set, `leaks` where
-    there are evaluation files."""
+    there are evaluation files, `select` where `select.keep` is set."""
     strict: bool = False
     """End with an error when a row had to be quarantined. The outputs are written all the same."""
     dev_share: float = Field(0.05, ge=0, lt=1)
@@ -96,6 +140,11 @@ class CurateConfig(Config):
     personal: PersonalConfig = PersonalConfig()
     near: NearConfig = NearConfig()
     leaks: LeaksConfig = LeaksConfig()
+    labels: LabelsConfig = LabelsConfig()
+    select: SelectConfig = SelectConfig()
+    bias: BiasConfig = BiasConfig()
+    export: tuple[ExportName, ...] = ()
+    """Training tools in whose shapes the rows are written too, each into a folder of OUT/export, with a README."""
     decisions: Path | None = None
     """What a person decided on flagged rows, a line each: {"id", "decision", "record", "reason"}, where the decision is
     "keep", "drop" or "mend"."""
@@ -117,7 +166,8 @@ class CurateConfig(Config):
         reason = wrong_order(self.steps)
         if reason is not None:
             raise ValueError(reason)
-        wanted = {"language": self.languages.keep, "leaks": self.leaks.against, "review": self.decisions}
+        wanted = {"language": self.languages.keep, "leaks": self.leaks.against, "review": self.decisions,
+                  "select": self.select.keep}  # fmt: skip
         for step, key in NEEDS.items():
             if wanted[step] and step not in self.steps:
                 raise ValueError(f'{key} is set, but steps leaves "{step}" out')
@@ -138,4 +188,6 @@ def wrong_order(steps: tuple[StepName, ...]) -> str | None:
             return f'"review" finds rows by their id, which "{later}" changes, so it must stand after it'
     if place.get("near", -1) > place.get("conflicts", len(steps)):
         return '"conflicts" reports what "near" finds too, so it must stand after it'
+    if "select" in steps[:-1]:
+        return '"select" chooses among the rows that the other steps leave, so it must stand last'
     return None

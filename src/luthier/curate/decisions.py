@@ -1,9 +1,10 @@
 """What a person decided on flagged rows, done again at each curation.
 
-    {"id": "6f1c...", "decision": "keep" | "drop" | "mend", "record": {...}, "reason": "..."}
+    {"id": "6f1c...", "decision": "keep" | "drop" | "mend" | "undo", "record": {...}, "reason": "..."}
 
-One line a decision; of several about one row the last counts. A row is named by its id, so a decision holds for every
-row with that content, and ends to hold when the content changes.
+One line a decision; of several about one row the last counts, and "undo" takes the last one back: the one before it
+counts again. A row is named by its id, so a decision holds for every row with that content, and ends to hold when the
+content changes.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from luthier.curate.faults import shown
+from luthier.curate.making import Record
 from luthier.curate.raw import RawRow
 from luthier.curate.reading import check_files, read_rows
 from luthier.curate.shapes import convert
 from luthier.errors import DataError, Problem
-from luthier.records import Example, Preference
 
-DecisionKind = Literal["keep", "drop", "mend"]
+DecisionKind = Literal["keep", "drop", "mend", "undo"]
 KINDS: tuple[str, ...] = get_args(DecisionKind)
+UNDO = "undo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +33,26 @@ class Decision:
     id: str
     kind: DecisionKind
     reason: str = ""
-    record: Example | Preference | None = None
+    record: Record | None = None
     """What replaces the row, where it is mended."""
 
 
 def read_decisions(path: Path) -> dict[str, Decision]:
     """The decisions in a file by the id that they are about. DataError names every line that is none."""
     check_files([path])
-    found: dict[str, Decision] = {}
+    found: dict[str, list[Decision]] = {}
     problems: list[Problem] = []
     for row in read_rows(path):
-        made = _decision(row)
-        if isinstance(made, Decision):
-            found[made.id] = made
-        else:
+        made = decision_of(row)
+        if isinstance(made, Problem):
             problems.append(made)
+        elif made.kind != UNDO:
+            found.setdefault(made.id, []).append(made)
+        elif found.get(made.id):
+            found[made.id].pop()
     if problems:
         raise DataError(f"{path} is not a file of decisions", problems)
-    return found
+    return {identity: some[-1] for identity, some in found.items() if some}
 
 
 def decided(identity: str, decisions: Mapping[str, Decision]) -> Iterator[Decision]:
@@ -63,7 +67,8 @@ def decided(identity: str, decisions: Mapping[str, Decision]) -> Iterator[Decisi
         identity = decision.record.id
 
 
-def _decision(row: RawRow) -> Decision | Problem:
+def decision_of(row: RawRow) -> Decision | Problem:
+    """The decision that a line states, or what is wrong with the line."""
     if row.data is None:
         assert row.fault is not None
         return row.fault.problem
@@ -77,14 +82,19 @@ def _decision(row: RawRow) -> Decision | Problem:
     said = reason if isinstance(reason, str) else ""
     if kind != "mend":
         return Decision(identity, kind, said)
-    record = row.data.get("record")
-    if not isinstance(record, Mapping):
-        return Problem(where=f"{row.where}: record", found=shown(record), expected="the row as it should be",
+    record = mended(row.data.get("record"), file=row.file, line=row.line, raw=row.raw)
+    return record if isinstance(record, Problem) else Decision(identity, kind, said, record)
+
+
+def mended(data: Any, *, file: str, line: int, raw: bytes = b"") -> Record | Problem:
+    """The one record that takes the place of a row, in any shape that curation reads; or what is wrong with it."""
+    if not isinstance(data, Mapping):
+        return Problem(where=f"{file}:{line}: record", found=shown(data), expected="the row as it should be",
                        fix='write {"messages": [...]}, or decide "drop"')  # fmt: skip
-    converted = convert(RawRow(row.file, row.line, row.raw, data=record))
+    converted = convert(RawRow(file, line, raw, data=data))
     if converted.fault is not None:
         return converted.fault.problem
     if len(converted.records) != 1:
-        return Problem(where=f"{row.where}: record", found=f"{len(converted.records)} rows in one",
+        return Problem(where=f"{file}:{line}: record", found=f"{len(converted.records)} rows in one",
                        expected="one row", fix="write one conversation")  # fmt: skip
-    return Decision(identity, kind, said, converted.records[0])
+    return converted.records[0]

@@ -4,17 +4,22 @@ A row takes part if its answer is short enough to be a label. Rows that name the
 others, those that list options are grouped by the options; rows that list none, or options whose meaning lies in the
 question ("yes" and "no"), by the words of the instruction that they share. What is left and lists options is grouped by
 labels that are listed together: "animal, tool" and "tool, fruit" are parts of one set of classes.
+
+Groups are found on hashes alone (`LabelKeys`), so that the texts of a large set need not be in memory.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from luthier.curate.asked import listed_options, without_options
+from luthier.curate.split import connected
 from luthier.records import Example
 
 LONGEST_LABEL = 40
@@ -34,6 +39,20 @@ _OF_THE_QUESTION = frozenset(
      "incorrect", "none", "neutral"}
 )  # fmt: skip
 
+LABEL = np.dtype([
+    ("row", "i8"), ("label", "u8"), ("task", "u8"), ("options", "u8"), ("shared", "u8", NUM_INSTRUCTIONS),
+    ("is_sign", "?"),
+])  # fmt: skip
+"""One row whose answer may be a label, by hashes; 0 where there is nothing. `options`: of all that it lists, in any
+order, where these say themselves what they mean. `shared`: see `_instruction`. `is_sign`: the label has one character.
+"""
+OPTION = np.dtype([("entry", "i8"), ("label", "u8")])
+"""One option of a row that lists such: the number of its LABEL, and the hash of the label that it would be."""
+TASK, OPTIONS, LISTED_TOGETHER, SHARED = range(4)
+"""What the rows of a group have in common; from SHARED on a way to share an instruction."""
+
+Mask = npt.NDArray[np.bool_]
+
 
 @dataclass(frozen=True, slots=True)
 class LabelRow:
@@ -46,6 +65,43 @@ class LabelRow:
     options: tuple[str, ...] = ()
     """What may be answered, written like the label; empty where nothing says so."""
     task: str | None = None
+
+
+class LabelKeys(NamedTuple):
+    """What groups are found by."""
+
+    entries: np.ndarray
+    """LABEL"""
+    options: np.ndarray
+    """OPTION, those of one entry beside each other"""
+
+    @classmethod
+    def joined(cls, parts: Sequence[LabelKeys], first_rows: Sequence[int]) -> LabelKeys:
+        """Those of all parts; rows of a part are counted from `first_rows` on."""
+        entries = [np.array(part.entries) for part in parts]
+        options = [np.array(part.options) for part in parts]
+        start = 0
+        for own, listed, first in zip(entries, options, first_rows, strict=True):
+            own["row"] += first
+            listed["entry"] += start
+            start += len(own)
+        return cls(np.concatenate([np.zeros(0, LABEL), *entries]), np.concatenate([np.zeros(0, OPTION), *options]))
+
+    def chosen(self, mask: Mask) -> LabelKeys:
+        """Those of some entries."""
+        number = np.cumsum(mask) - 1
+        options = self.options[mask[self.options["entry"]]]
+        options["entry"] = number[options["entry"]]
+        return LabelKeys(self.entries[mask], options)
+
+
+class Group(NamedTuple):
+    """Rows of one task with options, by their numbers."""
+
+    way: int
+    """What they have in common: TASK, OPTIONS, LISTED_TOGETHER, or SHARED and more."""
+    rows: npt.NDArray[np.int64]
+    """Rising."""
 
 
 class TaskGroup(NamedTuple):
@@ -73,31 +129,111 @@ def label_row(example: Example) -> LabelRow | None:
     return LabelRow(without_options(prompt), label, tuple(dict.fromkeys(map(_label, options))), example.task)
 
 
-def task_groups(rows: Sequence[LabelRow | None]) -> list[TaskGroup]:
+def keys_of(rows: Mapping[int, LabelRow]) -> LabelKeys:
+    """The keys of rows by their numbers."""
+    entries = np.zeros(len(rows), LABEL)
+    options: list[tuple[int, int]] = []
+    for place, (number, row) in enumerate(rows.items()):
+        says_itself = _says_itself(row)
+        shared = tuple(_hash(_instruction(way, row)) for way in range(NUM_INSTRUCTIONS))
+        listed = _hash("\n".join(sorted(row.options))) if says_itself else 0
+        entries[place] = (number, _hash(row.label), _hash(row.task), listed, shared, len(row.label) < 2)
+        if says_itself:
+            options += [(place, _hash(option)) for option in row.options]
+    return LabelKeys(entries, np.array(options, OPTION))
+
+
+def found_groups(keys: LabelKeys) -> list[Group]:
     """The groups of rows with one task, largest first; a row is in one group at most.
 
     A group has at least FEWEST_ROWS rows and two labels, at most MOST_LABELS, and FEWEST_ROWS_A_LABEL rows a label.
     """
-    left = {number: row for number, row in enumerate(rows) if row is not None}
-    found = _taken(left, lambda row: row.task)
-    found += _taken(left, _all_options)
-    classes = _listed_together(left.values())
-    found += _taken(left, lambda row: classes.get(row.label) if _says_itself(row) else None)
-    for place in range(NUM_INSTRUCTIONS):
-        found += _taken(left, partial(_instruction, place))
-    return sorted(found, key=lambda group: (-len(group.rows), group.rows))
+    entries = keys.entries
+    is_left = np.ones(len(entries), bool)
+    found = _taken(TASK, entries, entries["task"], is_left)
+    found += _taken(OPTIONS, entries, entries["options"], is_left)
+    found += _taken(LISTED_TOGETHER, entries, _listed_together(keys, is_left), is_left)
+    for way in range(NUM_INSTRUCTIONS):
+        found += _taken(SHARED + way, entries, entries["shared"][:, way], is_left)
+    return sorted(found, key=lambda group: (-len(group.rows), int(group.rows[0])))
 
 
-def _taken(left: dict[int, LabelRow], name: Callable[[LabelRow], str | None]) -> list[TaskGroup]:
-    """The groups of rows with one name that are a task; their rows are left no longer."""
-    by_name: defaultdict[str, list[int]] = defaultdict(list)
-    for number, row in left.items():
-        if (given := name(row)) is not None:
-            by_name[given].append(number)
+def task_groups(rows: Sequence[LabelRow | None]) -> list[TaskGroup]:
+    """The groups of rows that are all in memory; see `found_groups`."""
+    known = {number: row for number, row in enumerate(rows) if row is not None}
     found = []
-    for given, numbers in by_name.items():
-        if _is_task([left[number] for number in numbers]):
-            found.append(_group(given, {number: left.pop(number) for number in numbers}))
+    for group in found_groups(keys_of(known)):
+        numbers = group.rows.tolist()
+        members = [known[number] for number in numbers]
+        labels = tuple(row.label for row in members)
+        found.append(TaskGroup(
+            name=group_name(group.way, members[0], labels), rows=tuple(numbers), labels=labels,
+            texts=tuple(row.text for row in members), options=options_of([row.options for row in members], labels),
+        ))  # fmt: skip
+    return found
+
+
+def group_name(way: int, row: LabelRow, labels: Sequence[str]) -> str:
+    """What a group is called: by what one of its rows has in common with the others, and by all their labels."""
+    if way == TASK:
+        return row.task or ""
+    if way == OPTIONS:
+        return f"options: {' | '.join(sorted(row.options))}"
+    if way == LISTED_TOGETHER:
+        return f"options with {min(labels)!r}"
+    return _instruction(way - SHARED, row) or ""
+
+
+def options_of(listed: Sequence[tuple[str, ...]], labels: Sequence[str]) -> tuple[tuple[str, ...], ...] | None:
+    """The options of each row of a group, all its labels for a row that lists none; None where all list the same."""
+    if len({frozenset(options) for options in set(listed)}) == 1:
+        return None
+    all_labels = tuple(sorted(set(labels)))
+    return tuple(options or all_labels for options in listed)
+
+
+def _taken(way: int, entries: np.ndarray, keys: np.ndarray, is_left: Mask) -> list[Group]:
+    """The groups of entries with one key that are a task; these are left no longer."""
+    order = np.flatnonzero(is_left & (keys != 0))
+    if not len(order):
+        return []
+    order = order[np.lexsort((order, entries["label"][order], keys[order]))]
+    begins, is_new = np.ones(len(order), bool), np.ones(len(order), bool)
+    begins[1:] = np.diff(keys[order]) != 0
+    is_new[1:] = begins[1:] | (np.diff(entries["label"][order]) != 0)
+    starts = np.flatnonzero(begins)
+    sizes = np.diff(starts, append=len(order))
+    num_labels = np.add.reduceat(is_new.astype(np.int64), starts)
+    # Labels of one sign, "B" or "3", stand for something else in every row.
+    has_words = np.logical_or.reduceat(~entries["is_sign"][order], starts)
+    is_task = (sizes >= FEWEST_ROWS) & (num_labels >= 2) & (num_labels <= MOST_LABELS) & has_words
+    is_task &= sizes >= FEWEST_ROWS_A_LABEL * num_labels
+    found = []
+    for start, size in zip(starts[is_task].tolist(), sizes[is_task].tolist(), strict=True):
+        members = np.sort(order[start : start + size])
+        is_left[members] = False
+        found.append(Group(way, entries["row"][members]))
+    return found
+
+
+def _listed_together(keys: LabelKeys, is_left: Mask) -> np.ndarray:
+    """For each entry the set of classes that its label belongs to, counted from 1: those that some row lists together.
+
+    0 where its row lists none, or where fewer than FEWEST_ROWS_A_LABEL rows have the label.
+    """
+    entries = keys.entries
+    found = np.zeros(len(entries), np.int64)
+    lists = is_left & (entries["options"] != 0)
+    labels, counts = np.unique(entries["label"][lists], return_counts=True)
+    labels = labels[counts >= FEWEST_ROWS_A_LABEL]
+    if not len(labels):
+        return found
+    options = keys.options[lists[keys.options["entry"]] & np.isin(keys.options["label"], labels)]
+    number = np.searchsorted(labels, options["label"])
+    is_next = options["entry"][1:] == options["entry"][:-1]
+    classes = connected(len(labels), np.stack([number[:-1][is_next], number[1:][is_next]], axis=1))
+    mine = lists & np.isin(entries["label"], labels)
+    found[mine] = classes[np.searchsorted(labels, entries["label"][mine])] + 1
     return found
 
 
@@ -110,57 +246,20 @@ def _says_itself(row: LabelRow) -> bool:
     return bool(row.options) and not any(option in _OF_THE_QUESTION or len(option) < 2 for option in row.options)
 
 
-def _all_options(row: LabelRow) -> str | None:
-    return f"options: {' | '.join(sorted(row.options))}" if _says_itself(row) else None
-
-
-def _is_task(rows: Sequence[LabelRow]) -> bool:
-    counts = Counter(row.label for row in rows)
-    total = counts.total()
-    if total < FEWEST_ROWS or not 2 <= len(counts) <= MOST_LABELS or max(map(len, counts)) < 2:
-        return False  # labels of one sign, "B" or "3", stand for something else in every row
-    return total >= FEWEST_ROWS_A_LABEL * len(counts)
-
-
-def _group(name: str, members: Mapping[int, LabelRow]) -> TaskGroup:
-    rows = members.values()
-    sets = {frozenset(row.options) for row in rows}
-    return TaskGroup(
-        name=name,
-        rows=tuple(members),
-        texts=tuple(row.text for row in rows),
-        labels=tuple(row.label for row in rows),
-        options=None if len(sets) == 1 else tuple(row.options or tuple({r.label for r in rows}) for row in rows),
-    )
-
-
-def _instruction(place: int, row: LabelRow) -> str | None:
+def _instruction(way: int, row: LabelRow) -> str | None:
     """What the row may share with others of its task: first line, last line, first words, last words."""
     text = row.text.strip()
-    if place < 2:
-        lines = text.split("\n")
-        return f"line: {lines[-place]}" if len(lines) > 1 else None
-    words = text.split()
+    if way < 2:
+        line = text.partition("\n")[0] if way == 0 else text.rpartition("\n")[2]
+        return f"line: {line}" if len(line) < len(text) else None
+    words = text.split(None, SHARED_WORDS) if way == 2 else text.rsplit(None, SHARED_WORDS)
     if len(words) <= SHARED_WORDS:
         return None
-    some = words[:SHARED_WORDS] if place == 2 else words[-SHARED_WORDS:]
-    return f"{'begins' if place == 2 else 'ends'}: {' '.join(some)}"
+    return f"begins: {' '.join(words[:-1])}" if way == 2 else f"ends: {' '.join(words[1:])}"
 
 
-def _listed_together(rows: Iterable[LabelRow]) -> dict[str, str]:
-    """For each label the name of its set of classes: those that some row lists together."""
-    rows = [row for row in rows if _says_itself(row)]
-    counts = Counter(row.label for row in rows)
-    parent = {label: label for label, count in counts.items() if count >= FEWEST_ROWS_A_LABEL}
-
-    def root(label: str) -> str:
-        while parent[label] != label:
-            parent[label] = parent[parent[label]]
-            label = parent[label]
-        return label
-
-    for row in rows:
-        roots = sorted(root(option) for option in row.options if option in parent)
-        for other in roots[1:]:
-            parent[other] = roots[0]
-    return {label: f"options with {root(label)!r}" for label in parent}
+def _hash(text: str | None) -> int:
+    """8 bytes as a number; 0 stands for nothing."""
+    if text is None:
+        return 0
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")

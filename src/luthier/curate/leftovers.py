@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 REPEATS = 4
 LEAST_REPEATED_CHARACTERS = 60
@@ -103,10 +104,8 @@ def is_loop(text: str) -> bool:
     if text.count("\n") < REPEATS:
         return False
     lines = [line for line in text.split("\n") if len(line) > _LEAST_LINE_CHARACTERS]
-    distinct = set(lines)
-    if len(lines) - len(distinct) < REPEATS - 1:
-        return False
-    return any(lines.count(line) >= REPEATS and sum(map(str.isalpha, line)) > _LEAST_LINE_LETTERS for line in distinct)
+    times = Counter(lines)
+    return any(count >= REPEATS and sum(map(str.isalpha, line)) > _LEAST_LINE_LETTERS for line, count in times.items())
 
 
 def has_slot(request: str, text: str) -> bool:

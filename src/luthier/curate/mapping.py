@@ -22,6 +22,8 @@ from luthier.curate.chunks import Chunk, content_of, rows_of
 from luthier.curate.config import ROW_STEPS, CurateConfig, StepName
 from luthier.curate.decisions import Decision
 from luthier.curate.duplicates import KEY_BYTES, Keys, keys_of, pairs_of
+from luthier.curate.label_groups import LabelKeys
+from luthier.curate.labelling import ANSWERS, faulty_answers, label_keys, save_keys
 from luthier.curate.ledger import quarantine_entry
 from luthier.curate.personal import redaction_of
 from luthier.curate.raw import RawRow
@@ -92,6 +94,7 @@ class _Maker:
         self.names: dict[str, dict[str, int]] = {"language": {NO_NAME: 0}, "licence": {NO_NAME: 0}}
         self.near: list[NearText] = []
         self.asked: list[str] = []
+        self.labels: list[LabelKeys] = []
         self.num_inputs = 0
 
     @contextmanager
@@ -128,6 +131,11 @@ class _Maker:
             first = self.writer.add([to_bytes(record) for record in records], entries, _edges(records, keys))
             for number, row in enumerate(rows, start=first):
                 self._tell(number, row)
+        if "labels" in self.job.config.steps:
+            with self.timed("labels"):
+                self.labels.append(label_keys(records, first=first))
+                for number, faults in faulty_answers(records, first=first):
+                    self.writer.tell(ANSWERS, number, faults)
 
     def finish(self) -> None:
         """The shard appears. What is fastest for many rows at once is done here."""
@@ -137,6 +145,8 @@ class _Maker:
         if "near" in self.job.config.steps:
             with self.timed("near"):
                 Sketches.of(self.near).save(self.writer.partial / "near")
+        if "labels" in self.job.config.steps:
+            save_keys(self.writer.partial, self.labels)
         names = {what: list(numbers) for what, numbers in self.names.items()}
         self.writer.finish(replace(self.notes, num_inputs=self.num_inputs, names=names))
 

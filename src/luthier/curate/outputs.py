@@ -58,6 +58,14 @@ def write_outputs(out: Path, table: Gathered, goes_to: np.ndarray, work: Compari
     return flags
 
 
+def write_examples(path: Path, table: Gathered, mask: np.ndarray) -> None:
+    """Write some records [N] bool, which are examples, to a file of their own, in input order."""
+    links = _links_of_merged(table)
+    starts = zip(table.starts.tolist(), table.shards, strict=False)
+    write_whole(path, (piece for start, shard in starts for piece in _records(shard, start, mask, links)))
+    write_sidecar(path, "Example", int(mask.sum()))
+
+
 def write_sidecar(path: Path, kind: str, rows: int) -> None:
     """The version beside a file of records, as `write_records` writes it."""
     content = {"record": kind if rows else None, "version": FORMAT_VERSION, "rows": rows}

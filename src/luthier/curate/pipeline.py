@@ -6,6 +6,7 @@
     OUT/merged.jsonl dropped.jsonl             duplicates and what they are duplicates of; rows that a rule left out
     OUT/flagged.jsonl                          rows that a person should look at, and why
     OUT/conflicts.jsonl leaks.jsonl            prompts with several answers; rows that hold evaluation questions
+    OUT/random_control.jsonl                   where rows were selected, as many of train by lot; also as many words
     OUT/ledger.json card.html                  the account, for programs and for people
     OUT/timings.json                           how long each step took
 
@@ -30,15 +31,18 @@ from typing import Any
 import numpy as np
 
 from luthier.curate import engines
+from luthier.curate.bias import find_bias, write_bias
 from luthier.curate.card import write_card
+from luthier.curate.card_texts import read_texts
 from luthier.curate.chunks import chunks, piece_bytes
 from luthier.curate.comparing import SET_STEPS, Comparison
 from luthier.curate.config import ROW_STEPS, CurateConfig
 from luthier.curate.decisions import read_decisions
+from luthier.curate.exporting import export
 from luthier.curate.gathered import Gathered
 from luthier.curate.ledger import NOT_STATED, account, by_count, write_object
 from luthier.curate.mapping import Job
-from luthier.curate.outputs import GOES_TO, NAMES, PREFERENCES, write_outputs
+from luthier.curate.outputs import GOES_TO, NAMES, PREFERENCES, write_examples, write_outputs
 from luthier.curate.parting import certificate, check_overlap, parted, ties_by_kind, ties_of
 from luthier.curate.progress import Progress
 from luthier.curate.questions import Questions, read_questions
@@ -46,6 +50,7 @@ from luthier.curate.reading import check_files, data_files, no_rows
 from luthier.curate.rows import no_usable_row
 from luthier.curate.shards import Shard
 from luthier.curate.split import PARTS
+from luthier.curate.subset import CONTROLS, Subset, keep_some
 from luthier.errors import DataError, Problem
 from luthier.runs import library_versions, source_digest
 
@@ -116,14 +121,24 @@ def curate(
     steps = _compared(table, work, timings)
     ties = ties_of(table)
     goes_to, found = parted(table, ties, config, has_held_out=bool(held_out_files))
+    timings.mark("split")
+    subset = _selected(table, goes_to, config, steps, timings) if "select" in config.steps else None
     proof = certificate(table, ties, goes_to, has_sketches="near" in config.steps) | {"ties": ties_by_kind(found)}
     timings.mark("split")
     flags = write_outputs(out, table, goes_to, work)
-    ledger = _ledger(table, goes_to, work, job) | {"flagged": by_count(flags), "certificate": proof, "steps": steps}
-    paths = {name: out / f"{name}.jsonl" for name in NAMES} | {
-        "ledger": out / "ledger.json", "card": out / "card.html", "timings": out / "timings.json"
+    ledger = _ledger(table, goes_to, work, job) | {
+        "flagged": by_count(flags), "certificate": proof, "steps": steps, "select": subset.report if subset else {}
     }  # fmt: skip
-    write_card(paths["card"], ledger, table, goes_to, work)
+    paths = {name: out / f"{name}.jsonl" for name in NAMES} | {
+        "ledger": out / "ledger.json", "bias": out / "bias.json", "card": out / "card.html",
+        "timings": out / "timings.json",
+    } | _write_controls(out, table, subset)  # fmt: skip
+    texts = read_texts(table, goes_to, most=config.bias.max_rows)
+    bias = find_bias(texts, config.bias)
+    ledger["bias"] = write_bias(paths["bias"], bias, table)
+    timings.mark("bias")
+    ledger["export"] = export(out, config.export)
+    write_card(paths["card"], ledger, table, goes_to, work, texts, bias)
     write_object(paths["ledger"], ledger)
     timings.mark("write")
     write_object(paths["timings"], _timed(timings, table, config))
@@ -184,11 +199,37 @@ def _compared(table: Gathered, work: Comparison, timings: Timings) -> dict[str, 
         if name in ROW_STEPS:
             steps[name] = {"rows_in": rows_in[name], "rows_out": rows_out[name]}
             continue
+        if name == "select":  # after the split, since it chooses among the rows of train
+            continue
         before = int(table.is_kept.sum())
         SET_STEPS[name](table, work)
         steps[name] = {"rows_in": before, "rows_out": int(table.is_kept.sum())}
         timings.mark(name)
     return steps
+
+
+def _selected(
+    table: Gathered, goes_to: np.ndarray, config: CurateConfig, steps: dict[str, dict[str, int]], timings: Timings
+) -> Subset | None:
+    """Do the step that keeps a part of train, where that is wanted."""
+    before = int(table.is_kept.sum())
+    subset = keep_some(table, goes_to, config)
+    steps["select"] = {"rows_in": before, "rows_out": int(table.is_kept.sum())}
+    timings.mark("select")
+    return subset
+
+
+def _write_controls(out: Path, table: Gathered, subset: Subset | None) -> dict[str, Path]:
+    """The controls of a selection by name; those of an earlier one go where nothing was selected."""
+    paths = {name: out / f"{name}.jsonl" for name in CONTROLS.values()}
+    if subset is None:
+        for path in paths.values():
+            path.unlink(missing_ok=True)
+            path.with_name(path.name + ".version.json").unlink(missing_ok=True)
+        return {}
+    for name, mask in subset.controls.items():
+        write_examples(paths[name], table, mask)
+    return paths
 
 
 def _ledger(table: Gathered, goes_to: np.ndarray, work: Comparison, job: Job) -> dict[str, Any]:
@@ -214,6 +255,7 @@ def _ledger(table: Gathered, goes_to: np.ndarray, work: Comparison, job: Job) ->
         "near": work.facts.get("near", {}),
         "conflicts": work.facts.get("conflicts", {"prompts": 0, "answers": 0}),
         "leaks": work.facts.get("leaks", {}),
+        "labels": work.facts.get("labels", {}),
         "review": {**by_count(review), "without a row": len(job.decisions.keys() - table.counted("reviewed").keys())}
         if job.decisions else {},
         "licences": dict(sorted((name or NOT_STATED, count) for name, count in licences.items())),

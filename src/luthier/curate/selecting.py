@@ -11,7 +11,8 @@ with the same rows of one random order of all rows, and may hold rows that were 
                  the row is never kept
     diversity    rows that stand for all rows: facility location over hashed TF-IDF or given embeddings
 
-Several methods together are combined by the mean of the ranks that each gives.
+Several methods together are combined by the mean of the ranks that each gives. The random order depends on the seed and
+the number of rows alone, so that choices by several methods are held against one control.
 
 Letters: N rows, B rows of a block, E numbers of an embedding.
 """
@@ -19,9 +20,10 @@ Letters: N rows, B rows of a block, E numbers of an embedding.
 from __future__ import annotations
 
 import heapq
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +39,9 @@ MISLEADING_IFD = 1.0
 BLOCK_ROWS = 1_000
 """Diversity is looked for among so many rows at a time, drawn by lot, and each block gives its share (Mirzasoleiman et
 al., arXiv:1411.0541, do so on many machines): time then grows with the rows and not with their square."""
+
+WORD_BITS = 24
+"""Of the hashes that words are counted by: 16 MiB for each subset."""
 
 Floats = npt.NDArray[np.float64]
 Losses = Callable[[Sequence[str], Sequence[str]], Sequence[float]]
@@ -55,6 +60,18 @@ class Candidate:
     answer: str
 
 
+class Rows(Protocol):
+    """Rows by number: a list, or what fetches each when it is asked for."""
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        ...
+
+    def __getitem__(self, row: int, /) -> Candidate:
+        """One of them."""
+        ...
+
+
 class Selected(NamedTuple):
     """The choice, its controls, and why; rows are numbers into the candidates, in their order."""
 
@@ -66,7 +83,7 @@ class Selected(NamedTuple):
     scores: Mapping[str, tuple[float, ...]]
     """What each method says of each row. Of diversity: minus the place at which its block would take the row."""
     report: Mapping[str, Any]
-    """Rows, tokens, mean lengths and overlap of the three, as JSON."""
+    """Rows, tokens, mean lengths, overlap and word coverage of the three, as JSON."""
 
 
 def count_words(text: str) -> int:
@@ -75,7 +92,7 @@ def count_words(text: str) -> int:
 
 
 def select(
-    rows: Sequence[Candidate],
+    rows: Rows,
     *,
     method: Method | Sequence[Method],
     keep: int,
@@ -90,13 +107,16 @@ def select(
     """
     methods: tuple[Method, ...] = (method,) if isinstance(method, str) else tuple(dict.fromkeys(method))
     _check(methods, keep, len(rows), losses)
-    rng = np.random.default_rng(seed)
-    tokens_N = np.array([[count_tokens(row.prompt), count_tokens(row.answer)] for row in rows], dtype=np.int64)
+    lot_rng, block_rng = np.random.default_rng(seed).spawn(2)
+    tokens_N = np.array(
+        [[count_tokens(row.prompt), count_tokens(row.answer)] for row in map(rows.__getitem__, range(len(rows)))],
+        dtype=np.int64,
+    )
     scores = _model_scores(methods, rows, losses) if losses is not None else {}
     if "length" in methods:
         scores["length"] = tokens_N[:, 1].astype(np.float64)
     if "diversity" in methods:
-        scores["diversity"] = _diversity(rows, embeddings, rng)
+        scores["diversity"] = _diversity(rows, embeddings, block_rng)
     is_open = np.ones(len(rows), dtype=bool)
     for values in scores.values():
         is_open &= np.isfinite(values)
@@ -105,15 +125,17 @@ def select(
     if is_open.sum() < keep:
         raise _too_few(keep, int(is_open.sum()), methods)
     kept = _best(scores, is_open, keep)
-    order = rng.permutation(len(rows))
+    order = lot_rng.permutation(len(rows))
     sums = tokens_N.sum(axis=1)
     reached = np.searchsorted(np.cumsum(sums[order]), sums[kept].sum())
     control, control_tokens = np.sort(order[:keep]), np.sort(order[: reached + 1])
     subsets = {"kept": kept, "control": control, "control_tokens": control_tokens}
+    covered = word_coverage(rows, subsets)
     report = {
         "methods": list(methods), "seed": seed, "rows": len(rows), "tokens": int(sums.sum()),
         "never_kept": int(len(rows) - is_open.sum()),
-        **{name: _described(numbers, tokens_N, kept) for name, numbers in subsets.items()},
+        **{name: {**_described(numbers, tokens_N, kept), "word_coverage": covered[name]}
+           for name, numbers in subsets.items()},
     }  # fmt: skip
     return Selected(
         kept=tuple(kept.tolist()),
@@ -126,16 +148,16 @@ def select(
 
 def _check(methods: Sequence[str], keep: int, num_rows: int, losses: Losses | None) -> None:
     problems = [
-        Problem(where="curate.select.method", found=repr(name), expected=f"some of {', '.join(METHODS)}",
+        Problem(where="curate.select.methods", found=repr(name), expected=f"some of {', '.join(METHODS)}",
                 fix="correct the name")
         for name in methods if name not in METHODS
     ]  # fmt: skip
     if not methods:
-        problems.append(Problem(where="curate.select.method", found="none", expected=f"some of {', '.join(METHODS)}",
+        problems.append(Problem(where="curate.select.methods", found="none", expected=f"some of {', '.join(METHODS)}",
                                 fix="name one, or leave the step out"))  # fmt: skip
     if losses is None and {"perplexity", "ifd"} & set(methods):
-        problems.append(Problem(where="curate.select.method", found=" and ".join(methods), expected="a model to ask",
-                                fix="name one in curate.select.model, or choose length or diversity"))  # fmt: skip
+        problems.append(Problem(where="curate.select.methods", found=" and ".join(methods), expected="a model to ask",
+                                fix="pass `losses`, or choose length or diversity"))  # fmt: skip
     if not 0 < keep <= num_rows:
         problems.append(Problem(where="curate.select.keep", found=f"{keep:,}", expected=f"1 to {num_rows:,} rows",
                                 fix="correct the number"))  # fmt: skip
@@ -164,13 +186,14 @@ def _best(scores: Mapping[str, Floats], is_open: npt.NDArray[np.bool_], keep: in
     return np.sort(np.argsort(ranks_N, kind="stable")[:keep])
 
 
-def _model_scores(methods: Sequence[Method], rows: Sequence[Candidate], losses: Losses) -> dict[str, Floats]:
+def _model_scores(methods: Sequence[Method], rows: Rows, losses: Losses) -> dict[str, Floats]:
     """Perplexity and IFD of each row, if asked for; the latter is not a number where the answer alone costs nothing."""
     scores: dict[str, Floats] = {}
     if not {"perplexity", "ifd"} & set(methods):
         return scores
-    answers = [row.answer for row in rows]
-    after_prompt = np.asarray(losses([row.prompt for row in rows], answers), dtype=np.float64)
+    pairs = [rows[number] for number in range(len(rows))]
+    answers = [row.answer for row in pairs]
+    after_prompt = np.asarray(losses([row.prompt for row in pairs], answers), dtype=np.float64)
     if "perplexity" in methods:
         scores["perplexity"] = np.exp(after_prompt)
     if "ifd" in methods:
@@ -190,13 +213,33 @@ def _described(
     }  # fmt: skip
 
 
-def _diversity(rows: Sequence[Candidate], embeddings: Floats | None, rng: np.random.Generator) -> Floats:
+def word_coverage(rows: Rows, subsets: Mapping[str, npt.NDArray[np.int64]]) -> dict[str, float]:
+    """Of each subset the share of the different words of all rows that stand in it, case ignored.
+
+    Words are told apart by WORD_BITS bits of a hash, so some two count as one: of 500,000 words 1.5 in a hundred.
+    """
+    is_in = {name: np.isin(np.arange(len(rows)), numbers) for name, numbers in subsets.items()}
+    seen, seen_in = np.zeros(1 << WORD_BITS, bool), {name: np.zeros(1 << WORD_BITS, bool) for name in subsets}
+    for number in range(len(rows)):
+        row = rows[number]
+        words = {*row.prompt.lower().split(), *row.answer.lower().split()}
+        places = [zlib.crc32(word.encode("utf-8", "surrogatepass")) >> (32 - WORD_BITS) for word in words]
+        seen[places] = True
+        for name, found in seen_in.items():
+            if is_in[name][number]:
+                found[places] = True
+    total = max(1, int(seen.sum()))
+    return {name: round(int(found.sum()) / total, 4) for name, found in seen_in.items()}
+
+
+def _diversity(rows: Rows, embeddings: Floats | None, rng: np.random.Generator) -> Floats:
     """Minus the place at which the block of each row would take it: 0, -1, -2, ..."""
     scores_N = np.empty(len(rows))
     num_blocks = -(-len(rows) // BLOCK_ROWS)
     for block in np.array_split(rng.permutation(len(rows)), num_blocks):
         if embeddings is None:
-            vectors = hashed_tfidf([f"{rows[number].prompt}\n{rows[number].answer}" for number in block])
+            some = [rows[number] for number in block.tolist()]
+            vectors = hashed_tfidf([f"{row.prompt}\n{row.answer}" for row in some])
             similarity_BB = np.asarray((vectors @ vectors.T).todense(), dtype=np.float64)
         else:
             lengths_B1 = np.linalg.norm(embeddings[block], axis=1, keepdims=True)

@@ -3,8 +3,9 @@
     SHARD/rows.npy        one entry a record: hashes, lengths, where its bytes stand
     SHARD/edges.npy       what else ties a record to others: prompts of earlier turns, links
     SHARD/records.jsonl   the records as the outputs will hold them
-    SHARD/quarantine.jsonl dropped.jsonl flagged.jsonl settled.jsonl leaks.jsonl
+    SHARD/quarantine.jsonl dropped.jsonl flagged.jsonl settled.jsonl leaks.jsonl answers.jsonl
     SHARD/near/           for the search of near-duplicates, where that is wanted
+    SHARD/labels.npy options.npy    for the search of tasks with options, where labels are judged
     SHARD/notes.json      the key under which the shard may be used again, and every count
 
 A shard appears whole or not at all: its folder is written under another name and renamed.
@@ -26,6 +27,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from luthier.records.jsonl import parse_json
+
 ROW = np.dtype([
     ("exact", "u8", 2), ("prompt", "u8", 2), ("answer", "u8"), ("id", "u8"), ("start", "i8"), ("size", "i4"),
     ("line", "i8"), ("part", "i4"), ("input", "i4"), ("prompt_chars", "i4"), ("answer_chars", "i4"),
@@ -39,7 +42,7 @@ EDGE = np.dtype([("row", "i4"), ("is_link", "?"), ("key", "u8", 2)])
 """One more tie of a record: a prompt of an earlier turn, or a link."""
 FATES = ("kept", "merged", "dropped")
 KEPT, MERGED, DROPPED = range(3)
-TEXTS = ("quarantine", "dropped", "flagged", "settled", "leaks")
+TEXTS = ("quarantine", "dropped", "flagged", "settled", "leaks", "answers")
 """The JSONL files of a shard beside its records. Each line is about a row: by its number among the rows of the piece in
 the first two, by that among the records in the others. `settled` names records that a person wants kept as they are."""
 
@@ -151,7 +154,7 @@ class Shard:
     def record(self, number: int) -> dict[str, Any]:
         """One record as JSON."""
         start, size = int(self.rows["start"][number]), int(self.rows["size"][number])
-        found: dict[str, Any] = orjson.loads(self.records[start : start + size])
+        found: dict[str, Any] = parse_json(bytes(self.records[start : start + size]))
         return found
 
 

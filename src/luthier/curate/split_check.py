@@ -14,7 +14,6 @@ from luthier.curate.comparing import CONTAMINATED
 from luthier.curate.duplicates import keys_of
 from luthier.curate.making import Record
 from luthier.curate.mapping import answer_of, asked, near_text
-from luthier.curate.questions import without_templates
 from luthier.curate.reading import data_files
 from luthier.curate.rows import converted_rows, no_usable_row
 from luthier.curate.split import connected
@@ -190,7 +189,7 @@ def _holding(train: _Side, test: _Side) -> list[Evidence]:
     """Questions of test that stand in a row of train, word for word for the most part."""
     places = {where: number for number, where in enumerate(test.wheres)}
     questions = [(where, asked(record)) for where, record in zip(test.wheres, test.records, strict=True)]
-    index = without_templates(QuestionIndex.of(questions))
+    index = QuestionIndex.of(questions).without_templates()
     matches = index.matches_of([asked(record) for record in train.records])
     return [
         _evidence(HOLDS, train, number, test, places[match.name], match.share)._replace(test_text=_cut(match.text))

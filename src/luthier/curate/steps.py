@@ -124,6 +124,7 @@ def apply_decisions(rows: Sequence[Row], settings: Settings, counts: Counts) -> 
                 row.is_settled = True
             elif decision.record is not None:
                 row.record = replace(decision.record, source=row.record.source)
+                row.flags.clear()  # they spoke of the text that the person has replaced
 
 
 RowStep = Callable[[Sequence[Row], Settings, Counts], None]

@@ -6,7 +6,8 @@ member's answer is right for another member. The prompts of a paraphrase set ask
 answer must not change. Contrast sets are those of Gardner et al. 2020 (arXiv:2004.02709), turned on the request.
 
 The topics of the intent sets are those that no task is made of (`makers.intent`). The other sets draw lists, words and
-passages from the world. No phrasing stands in the plain text.
+passages from the world. No phrasing is a template's. Runs of four words of a phrasing, slots apart, stand in none of
+the documents that the tests draw; single ones may be those of a template ("please give me the").
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
 
-from luthier.demo.lexicon import OPPOSITE, SPANISH, SPANISH_ADJECTIVES, YOUNG, plural
+from luthier.demo.lexicon import ALSO_OPPOSITE, OPPOSITE, SPANISH, SPANISH_ADJECTIVES, YOUNG, plural
 from luthier.demo.makers.intent import TOPICS, Topic
 from luthier.demo.scenes import nouns, passage
 
@@ -65,11 +66,11 @@ class _Material:
 # For each sort of material, what is asked, in five phrasings; the phrasings of one line number are parallel.
 _INTENT: Mapping[str, Sequence[str]] = {
     "how_to": (
-        "Could you tell me how to {do}?", "I am about to {do}. Tell me how.", "How does a person {do}?",
+        "Could you tell me the steps with which I {do}?", "I am about to {do}. Tell me how.", "How does a person {do}?",
         "Tell me how {doing} is done.", "It would help me to hear how I {do}.",
     ),
     "science": (
-        "Please explain the science of {doing}.", "I am about to {do}. Tell me why that works.",
+        "Could you tell me the science of {doing}?", "I am about to {do}. Tell me why that works.",
         "Why does it work when a person wants to {do}?", "Tell me why {doing} works.",
         "It would help me to hear the science when I {do}.",
     ),
@@ -97,24 +98,24 @@ _LIST: Mapping[str, Sequence[str]] = {
     ),
     "reverse": (
         "Which list do I get when I reverse this list: {list}?", "{list}\nTell me my list in reverse order.",
-        "My list is {list}. What is it in reverse?", "Please give me the words in reverse.\n{list}",
+        "My list is {list}. What would its reverse be?", "Please give me the words in reverse.\n{list}",
         "Here are some words: {list}. Answer with all of them in reverse order.",
     ),
 }  # fmt: skip
 _ADJECTIVE: Mapping[str, Sequence[str]] = {
     "opposite": (
         "Which word is the reverse of {word} in meaning, its opposite?", "Tell me the opposite of \"{word}\".",
-        "My word is {word}. What is its opposite?", "Please give me the opposite.\n{word}",
+        "My word is {word}. What would its opposite be?", "Please give me the opposite.\n{word}",
         "{word}\nAnswer with the opposite.",
     ),
     "spanish": (
-        "Which word is used for {word} in the Spanish language?", "Tell me the Spanish for \"{word}\".",
-        "My word is {word}. What is its Spanish word?", "Please give me the Spanish.\n{word}",
+        "Which word is used for {word} in the Spanish language?", "Tell me the Spanish word that means \"{word}\".",
+        "My word is {word}. What would its Spanish word be?", "Please give me the Spanish.\n{word}",
         "{word}\nAnswer in Spanish.",
     ),
     "capitals": (
         "Which word do I get when I write {word} in capital letters?", "Tell me \"{word}\" in capital letters.",
-        "My word is {word}. What is it in capital letters?", "Please give me the capital letters.\n{word}",
+        "My word is {word}. What would its capital letters be?", "Please give me the capital letters.\n{word}",
         "{word}\nAnswer in capital letters.",
     ),
 }  # fmt: skip
@@ -125,8 +126,8 @@ _ANIMAL: Mapping[str, Sequence[str]] = {
         "{word}\nAnswer with the plural.",
     ),
     "spanish": (
-        "Which word do I use for {word} in the Spanish language?", "Tell me the Spanish for \"{word}\".",
-        "My word is {word}. What is its Spanish word?", "Please give me the Spanish.\n{word}",
+        "Which word do I use for {word} in the Spanish language?", "Tell me the Spanish word that means \"{word}\".",
+        "My word is {word}. What would its Spanish word be?", "Please give me the Spanish.\n{word}",
         "{word}\nAnswer in Spanish.",
     ),
     "young": (
@@ -218,7 +219,8 @@ def _adjectives(rng: Random) -> Sequence[_Material]:
     return [
         _Material(
             word, {"word": word},
-            {"opposite": (OPPOSITE[word],), "spanish": tuple(dict.fromkeys((SPANISH[word], feminine[word]))),
+            {"opposite": (OPPOSITE[word], *ALSO_OPPOSITE.get(word, ())),
+             "spanish": tuple(dict.fromkeys((SPANISH[word], feminine[word]))),
              "capitals": (word.upper(),)},
             {"capitals": {"same_words": True, "upper": True}},
         )

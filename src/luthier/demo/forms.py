@@ -1,7 +1,8 @@
 """How a page shows requests and their answers: marks, dialogues, letters, tables, worksheets, no mark at all.
 
 A model that has seen requests in one form only does not find its knowledge in any other form. So the forms here are
-many, most of them are put together by chance from smaller parts, and none is the form in which a chat is written.
+many, and most of them are put together by chance from smaller parts. None has the marks of a chat format; some have
+its shape, with names in brackets or before colons and one speaker a line.
 """
 
 from collections.abc import Callable, Sequence

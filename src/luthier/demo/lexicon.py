@@ -113,6 +113,12 @@ _PAIRS = tuple((first, second) for first, second in _entries(_OPPOSITES))
 OPPOSITE: Mapping[str, str] = MappingProxyType(dict(_PAIRS) | {second: first for first, second in _PAIRS})
 """Each word that has an opposite; the mapping is its own inverse."""
 
+ALSO_OPPOSITE: Mapping[str, tuple[str, ...]] = MappingProxyType({
+    "light": ("dark",), "dark": ("light",), "hard": ("easy",), "short": ("tall",), "right": ("wrong",),
+    "old": ("new",), "thin": ("fat",),
+})  # fmt: skip
+"""Further opposites, of another sense of the word: accepted where one is asked for, never given as the answer."""
+
 PAST: Mapping[str, str] = MappingProxyType({entry[0]: entry[1] for entry in _entries(_PAST)})
 """Verbs and what they become when it was yesterday."""
 

@@ -5,10 +5,15 @@ forms that change all the time (`forms`), as they do on the real web. What the t
 
 - It states every fact of the world and uses every word of the lexicon.
 - It has requests for every skill that the practice tasks ask for, those of held-out tasks and clusters among them, and
-  asks in other words than any template does. So "held out" means never tuned on, not never met: tuning can show a base
+  asks in wordings of its own. So "held out" means never tuned on, not never met: tuning can show a base
   how to use what it knows. `without` leaves out the requests of some clusters, to measure what they are worth.
-- It never holds a chat format, the wording of a template (four of its words in a row), or an item of an evaluation.
-  What would hold one by chance is drawn again.
+- No document holds four words in a row that stand in a template between two of its slots: what would hold them by
+  chance is drawn again. That is all that is looked for. One template turn in eight has no four words in a row
+  ("I see." in a dialogue, "Tell me {about}."); its words may stand in the text. So an item of an evaluation is kept out
+  by the wording of its template alone: no item is compared with the text, and the same fact, list or passage may be
+  asked about in other words.
+- No document holds the special tokens of a chat format or "user" and "assistant" as the names of speakers. Dialogues
+  do have the shape of a chat of words ("[Mother] ...", "[Child] ..." on the next line): one document in forty.
 """
 
 from collections import Counter

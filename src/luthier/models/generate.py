@@ -69,14 +69,15 @@ def generator(model: Model, *, protocol: Protocol | None = None, batch_rows: int
     ask = protocol or chat_protocol(model)
 
     def generate(examples: Sequence[Example], sampling: Sampling) -> list[Completion]:
-        stops = Sampling(**{**_fields(sampling), "stop": (*sampling.stop, *ask.stop)})
+        limits = {e.id: Sampling(**{**_fields(sampling), "stop": (*sampling.stop, *ask.stop(e))}) for e in examples}
         requests = [(example, sample) for example in examples for sample in range(sampling.num_samples)]
         prompts = {example.id: ask.prompt(example) for example in examples}
         order = sorted(range(len(requests)), key=lambda i: len(prompts[requests[i][0].id]))
         done: dict[int, Draft] = {}
         for start in range(0, len(order), batch_rows):
             chosen = order[start : start + batch_rows]
-            drafts = [Draft(stops, request_generator(sampling.seed, requests[i][0].id, requests[i][1])) for i in chosen]
+            drafts = [Draft(limits[example.id], request_generator(sampling.seed, example.id, sample))
+                      for example, sample in (requests[i] for i in chosen)]  # fmt: skip
             ids = [prompts[requests[i][0].id] for i in chosen]
             for _ in decode(model, ids, drafts):
                 pass

@@ -28,8 +28,8 @@ class Protocol:
     name: str
     prompt: Callable[[Example], list[int]]
     answer: Callable[[Example, str], Rendered]
-    stop: tuple[str, ...] = ()
-    """Texts that end an answer, beside the stop tokens."""
+    stop: Callable[[Example], tuple[str, ...]] = lambda example: ()
+    """Texts that end the answer to an example, beside the stop tokens."""
     strips: bool = False
     """Whether white space around the generated text is form, not content."""
 
@@ -66,9 +66,14 @@ def plain_protocol(model: Model, shots: Sequence[Example] | Shots = (), *, form:
         name=f"plain/{form}",
         prompt=lambda example: model.bos_ids + model.renderer.encode(before(example)),
         answer=answer,
-        stop=("\n",),
+        stop=_end,
         strips=True,
     )
+
+
+def _end(example: Example) -> tuple[str, ...]:
+    """A line ends an answer; where the right one has several lines, an empty one does, or none could be right."""
+    return ("\n\n",) if "\n" in (example.target or "").strip() else ("\n",)
 
 
 def _text(example: Example) -> str:

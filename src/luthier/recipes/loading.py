@@ -9,10 +9,13 @@ from luthier.config import load_config, read_toml
 from luthier.errors import ConfigError, Problem
 from luthier.recipes.pretrain import PretrainRecipe
 from luthier.recipes.studying.config import StudyRecipe
+from luthier.recipes.synthesise import SynthesiseRecipe
 from luthier.recipes.tune import TuneRecipe
 
-Recipe = TuneRecipe | PretrainRecipe | StudyRecipe
-KINDS: dict[str, type[Recipe]] = {"tune": TuneRecipe, "pretrain": PretrainRecipe, "study": StudyRecipe}
+Recipe = TuneRecipe | PretrainRecipe | StudyRecipe | SynthesiseRecipe
+KINDS: dict[str, type[Recipe]] = {
+    "tune": TuneRecipe, "pretrain": PretrainRecipe, "study": StudyRecipe, "synthesise": SynthesiseRecipe,
+}  # fmt: skip
 """What the key `recipe` of a file may say."""
 
 
@@ -28,7 +31,7 @@ def load_recipe(path: Path, overrides: Sequence[str] | None = None) -> Recipe:
     raise ConfigError(
         "the recipe cannot be run",
         [Problem(where=f"{path}:{lines.get('recipe', 1)}: recipe", found=repr(kind),
-                 expected='"tune", "pretrain" or "study"', fix="correct the name")],
+                 expected='"tune", "pretrain", "study" or "synthesise"', fix="correct the name")],
     )  # fmt: skip
 
 
@@ -41,9 +44,16 @@ def as_tune(recipe: Recipe) -> TuneRecipe:
 
 def as_checkable(recipe: Recipe) -> TuneRecipe | PretrainRecipe:
     """The recipe, if `luthier check` has proofs for it; else ConfigError."""
-    if not isinstance(recipe, StudyRecipe):
+    if isinstance(recipe, TuneRecipe | PretrainRecipe):
         return recipe
     raise _other_recipe(recipe, '"tune" or "pretrain"')
+
+
+def as_synthesise(recipe: Recipe) -> SynthesiseRecipe:
+    """The recipe, if it makes rows; else ConfigError."""
+    if isinstance(recipe, SynthesiseRecipe):
+        return recipe
+    raise _other_recipe(recipe, '"synthesise"')
 
 
 def _other_recipe(recipe: Recipe, expected: str) -> ConfigError:

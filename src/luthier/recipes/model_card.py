@@ -16,6 +16,7 @@ from typing import Any
 
 from luthier.config import Config, nested_config
 from luthier.models.folders import digest
+from luthier.recipes.card_mixture import mixture_tables
 from luthier.recipes.card_sources import (
     HUB_NAME,
     TrainedRows,
@@ -96,6 +97,7 @@ def _card(run: Path, model: Path, chain: Sequence[TrainedStage]) -> str:
         f"# {plain(_title(run, base))}\n\n{_intro(chain, base)}",
         "## Data and licences\n\n" + _licence_section(chain, rows, base, base_licence, terms),
         _curation(run, chain),
+        _mixture(chain),
         "## Recipe\n\n" + _recipe(run, config),
         "## Numbers\n\n" + _numbers(run, model, chain),
         "## Limits\n\n" + _limits(run, model, chain, rows),
@@ -186,6 +188,15 @@ def _curation(run: Path, chain: Sequence[TrainedStage]) -> str:
         + f"\n\nKept rows: {plain(splits)}, preferences {ledger['preferences']:,}. "
         + (f"{leaks:,} prompts are in more than one part." if leaks else "No prompt is in more than one part.")
     )  # fmt: skip
+
+
+def _mixture(chain: Sequence[TrainedStage]) -> str:
+    """How often each file, task and cluster came, where a mixture decided it."""
+    parts = [
+        f"{plain(said)}\n\n" + _table(columns, [[plain(cell) for cell in row] for row in rows])
+        for said, columns, rows in mixture_tables(chain)
+    ]
+    return "\n\n".join(["## Mixture", *parts]) if parts else ""
 
 
 def _recipe(run: Path, config: Mapping[str, Any]) -> str:

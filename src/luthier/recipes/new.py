@@ -78,6 +78,13 @@ def write_study_recipe(out: Path, *, data: Sequence[Path], model: str | None) ->
     _refuse_to_overwrite(out)
     if len(data) > 1:
         raise _unusable("the recipe cannot be written", "--data", f"{len(data)} folders", "one", "name one folder")
+    if data and model is None:
+        raise _unusable(
+            "the recipe cannot be written", "luthier new study", f"--data {data[0]} and no --model",
+            "the base to tune on these tasks",
+            'add --model FOLDER; --model practice takes the base that ships with Luthier, which knows little but the '
+            "practice world's tasks",
+        )  # fmt: skip
     config = TasksConfig(collection=data[0]) if data else TasksConfig()
     collection = read_tasks(config)
     text = STUDY.read_text(encoding="utf-8").partition("\n")[2]
@@ -98,21 +105,29 @@ def write_study_recipe(out: Path, *, data: Sequence[Path], model: str | None) ->
 
 def _for_collection(text: str, collection: Collection, *, is_super_natural: bool) -> str:
     """The recipe with numbers that suit the collection; choices of held-out clusters where it brings none."""
+    choices = collection.held_out or suggested_choices(collection)
+    trainable = [collection.trainable(choice) for choice in choices]
+    clusters = max((len({task.cluster for task in tasks}) for tasks in trainable), default=1)
+    fewest = min(map(len, trainable), default=0)
+    steps = [count for count in (1, 2, 4, 8, 16) if count < clusters]
+    text = _set(text, "clusters", json.dumps([*steps, "all"]))
+    counts = [count for count in (clusters, 2 * clusters, 4 * clusters) if count < fewest]
     arms = ["clusters", "transfer", "tasks", "templates", "wording", "inversion", "cap", "specialist"]
     if is_super_natural:
         arms = ["clusters", "tasks", "transfer"]  # one template a task, none of them inverted
-        text = _set(text, "tasks", "[4, 16, 64]")
         text = _set(text, "templates_per_item", "1")
         text = _set(text, "max_length", "512")
         text = _set(text, "max_new_tokens", "48")
-    for kind, key in (("templates", "templates"), ("wording", "wordings"), ("specialist", "specialists")):
-        if kind not in arms:
-            text = re.sub(rf"^{key} = .*\n", "", text, flags=re.MULTILINE)
+    if counts:
+        text = _insert(text, "tasks", json.dumps(counts), after="clusters")
+    else:
+        arms.remove("tasks")
     text = _set(text, "arms", json.dumps(arms))
     if collection.held_out:
         return text
-    choices = json.dumps([list(choice) for choice in suggested_choices(collection)], ensure_ascii=False)
-    return re.sub(r"^(seeds = .*\n)", lambda found: f"{found[1]}held_out = {choices}\n", text, flags=re.MULTILINE)
+    return _insert(
+        text, "held_out", json.dumps([list(choice) for choice in choices], ensure_ascii=False), after="seeds"
+    )
 
 
 def suggested_choices(collection: Collection) -> list[tuple[str, ...]]:
@@ -140,7 +155,17 @@ def suggested_choices(collection: Collection) -> list[tuple[str, ...]]:
 
 def _set(text: str, key: str, value: str) -> str:
     """The line of a key with another value; its comment, which spoke of the first, goes."""
-    return re.sub(rf"^{re.escape(key)} = .*$", lambda _: f"{key} = {value}", text, count=1, flags=re.MULTILINE)
+    changed, count = re.subn(rf"^{re.escape(key)} = .*$", lambda _: f"{key} = {value}", text, flags=re.MULTILINE)
+    assert count == 1, f"{key} stands {count} times in {STUDY.name}"
+    return changed
+
+
+def _insert(text: str, key: str, value: str, *, after: str) -> str:
+    """A line more, below that of another key."""
+    assert not re.search(rf"^{re.escape(key)} = ", text, re.MULTILINE), f"{key} stands in {STUDY.name} already"
+    at = re.search(rf"^{re.escape(after)} = .*\n", text, re.MULTILINE)
+    assert at is not None, f"{after} is not in {STUDY.name}"
+    return f"{text[: at.end()]}{key} = {value}\n{text[at.end() :]}"
 
 
 def _refuse_to_overwrite(out: Path) -> None:

@@ -199,6 +199,6 @@ def _card(facts: dict[str, Any]) -> str:
         "---\nlicense: apache-2.0\n---\n"
         "# A small base model, pre-trained from scratch by Luthier\n\n"
         f"- Shape: {shape}, {facts['parameters']:,} parameters; {facts['sizes']}\n{trained}"
-        "- Trained on plain text only: it has never seen the chat format, nor was it tuned to follow instructions.\n"
+        "- Trained on plain text only: never on chats, nor was it tuned to follow instructions.\n"
         "- For practice and tests; it knows nothing of the world outside its text.\n"
     )

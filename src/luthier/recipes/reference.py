@@ -20,14 +20,15 @@ from luthier.config import Config, Key, all_keys, nested_config
 from luthier.recipes.pretrain import PretrainRecipe
 from luthier.recipes.serve import ServeRecipe
 from luthier.recipes.studying.config import StudyRecipe
+from luthier.recipes.synthesise import SynthesiseRecipe
 from luthier.recipes.tune import TuneRecipe
 
 INTRODUCTION = """# Recipe reference
 
 Made from the config types by `python -m luthier.recipes.reference > docs/recipe.md`; do not edit it by hand.
 
-A recipe is a TOML file. Its key `recipe` names the script that reads it: "tune", which is the default, "pretrain" or
-"study".
+A recipe is a TOML file. Its key `recipe` names the script that reads it: "tune", which is the default, "pretrain",
+"study" or "synthesise".
 
 - The command line goes before the file, and the file before the defaults. Nothing else is read: no environment
   variables, no second file.
@@ -42,6 +43,7 @@ PARTS: tuple[tuple[str, type[Config]], ...] = (
     ("The tune recipe", TuneRecipe),
     ("The pretrain recipe", PretrainRecipe),
     ("The study recipe", StudyRecipe),
+    ("The synthesise recipe", SynthesiseRecipe),
     ("Keys on the command line of luthier serve", ServeRecipe),
 )
 WORDS = {str: "text", Path: "path", int: "whole number", float: "number", bool: "true or false"}
@@ -159,7 +161,7 @@ def _in_words(annotation: Any) -> str:
     if origin is tuple:
         return f"list of {PLURALS[inner[0]] if inner[0] in PLURALS else _in_words(inner[0])}"
     if origin is dict:
-        return f"table of {PLURALS[inner[1]]}"
+        return f"table of {PLURALS[inner[1]] if inner[1] in PLURALS else _in_words(inner[1])}"
     return WORDS[annotation]
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from luthier.errors import DataError, Problem
 from luthier.models.folders import base_of
 from luthier.recipes import stages
-from luthier.recipes.studying.arms import Bench
+from luthier.recipes.studying.arms import Bench, kept_key
 from luthier.recipes.studying.config import StudyRecipe
 from luthier.recipes.studying.crew import Crew, Word, write_recipe
 from luthier.recipes.studying.measures import check_metrics
@@ -41,12 +41,15 @@ REPORT_SHARE = 0.05
 def main(recipe: StudyRecipe, *, echo: Callable[[str], None]) -> int:
     """Do the arms that are missing and write the report; exit status 1 where an arm failed."""
     bench = Bench(recipe, recipe.run.dir)
-    arms = checked(recipe, bench)
+    left_out: list[str] = []
+    arms = checked(recipe, bench, say=left_out.append)
     run = stages.opened(recipe.run.dir, recipe, echo=echo, step_echo=None)
     try:
         todo = missing(bench, arms, say=run.say)
         write_json(run.folder / "plan.json", {"arms": [arm.name for arm in arms]})  # the report names what is missing
         _announce(recipe, arms, todo, run)
+        for line in left_out:
+            run.say(f"study | {line}")
         progress = _Progress(run, bench, total=len(arms), done=len(arms) - len(todo), left=len(todo))
         write_recipe(recipe.run.dir, recipe)
         chosen = todo if recipe.study.max_arms is None else todo[: recipe.study.max_arms]
@@ -68,10 +71,13 @@ def main(recipe: StudyRecipe, *, echo: Callable[[str], None]) -> int:
     return 1 if progress.failures else 0
 
 
-def checked(recipe: StudyRecipe, bench: Bench) -> tuple[Arm, ...]:
-    """The plan; an error before anything has run where a file, a base, a grader or a held-out cluster is wrong."""
+def checked(recipe: StudyRecipe, bench: Bench, *, say: Callable[[str], None]) -> tuple[Arm, ...]:
+    """The plan; an error before anything has run where a file, a base, a grader or a held-out cluster is wrong.
+
+    `say` is told which arms are left out, and why.
+    """
     check_metrics(bench.collection)
-    arms = plan(bench.collection, recipe.study, recipe.tasks, base=recipe.model.base)
+    arms = plan(bench.collection, recipe.study, recipe.tasks, base=recipe.model.base, say=say)
     for base in dict.fromkeys(arm.base for arm in arms):
         folder = bench.start_of(base)
         base_of(folder)
@@ -102,14 +108,15 @@ def missing(bench: Bench, arms: Sequence[Arm], *, say: Callable[[str], None]) ->
         kept = aside / f"{name}.{key}.json"
         if kept.is_file() and not (folder / f"{name}.json").is_file():
             os.replace(kept, folder / f"{name}.json")
-    return [arm for arm in arms if not _is_done(bench, arm)]
+    return [arm for arm in arms if not _is_done(bench, arm, wanted[arm.name])]
 
 
-def _is_done(bench: Bench, arm: Arm) -> bool:
+def _is_done(bench: Bench, arm: Arm, key: str) -> bool:
+    """Whether the arm's file is there, and its model of the same key where models are kept."""
     if not (bench.folder / "arms" / f"{arm.name}.json").is_file():
         return False
     keeps = bench.recipe.study.keep_models and arm.kind != "base"
-    return not keeps or bench.model_folder(arm.name).is_dir()
+    return not keeps or kept_key(bench.model_folder(arm.name)) == key
 
 
 def _key_of(path: Path) -> str:
@@ -147,6 +154,8 @@ class _Progress:
     """Arms of this call that have ended."""
     failures: dict[str, str] = field(default_factory=dict)
     in_a_row: int = 0
+    noted: set[str] = field(default_factory=set)
+    """What was said of tasks with few rows; all arms of a block say the same."""
     reported: float = 0.0
     report_s: float = 0.0
 
@@ -169,6 +178,10 @@ class _Progress:
         seconds = (time.monotonic() - self.started) / self.ended * self.left
         left = f"{seconds // 3600:02.0f}:{seconds % 3600 // 60:02.0f}:{seconds % 60:02.0f}"
         self.run.say(f"arm | {self.done}/{self.total} {word.arm.name} | {_in_words(data)} | left {left}")
+        for note in data.get("notes", ()):
+            if note not in self.noted:
+                self.noted.add(note)
+                self.run.say(f"study | {note}")
         self.run.log({"step": self.done, "arm": word.arm.name, **_means(data)}, kind="study")
         self.report()
 

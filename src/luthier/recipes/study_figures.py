@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from statistics import fmean
 from typing import Any
 
 from luthier.recipes.study_readings import FEW, ZERO
@@ -72,7 +71,7 @@ def _over_clusters(study: Json, rung: str, metric: str, name: str, *, has_dots: 
         found = score_of(study, group, rung, metric)
         if about["kind"] == "clusters" and found is not None:
             dots = tuple(v for v in found["blocks"].values() if v is not None) if has_dots else ()
-            points.append(Point(fmean(about["clusters"]), found["value"], found["low"], found["high"], dots))
+            points.append(Point(about["mean_clusters"], found["value"], found["low"], found["high"], dots))
     return Curve(name, sorted(points, key=lambda point: point.x))
 
 

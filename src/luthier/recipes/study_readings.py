@@ -1,8 +1,9 @@
 """The readings of each base, and in which of them a tuned arm meets it.
 
 A tuned arm is asked without examples, so the named comparison is with the base's better zero-shot reading ("chat" or
-"plain"; arXiv:2109.01652 compares zero-shot with zero-shot). Beside it stand the base in its few-shot reading, its
-prompt engineered as far as this goes without training, and the best of all its readings.
+"plain"; arXiv:2109.01652 compares zero-shot with zero-shot). Beside it stand the base with solved examples of other
+tasks in its prompt, the base with solved examples of the very task, its prompt engineered as far as this goes without
+training, and the best of all its readings.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from typing import Any
 
 from luthier.recipes.study_arms import METRICS, RUNGS, Arms, Finished, Values, values_of
 from luthier.recipes.study_scores import estimate
-from luthier.recipes.studying.measures import COPY, FEW_SHOT, ZERO_SHOT
+from luthier.recipes.studying.measures import COPY, FEW_SHOT, FEW_SHOT_OWN, ZERO_SHOT
 
 ZERO = "zero-shot"
 """The better zero-shot reading of a rung and a metric: the base wherever nothing else is said."""
 FEW = "few-shot"
+"""Solved examples of tasks that are trained, so never of a task that is held out."""
+OWN = "few-shot of the same task"
 BEST = "best of all"
 """For generated answers only: whichever reading scores most, as generated or by its likeliest option."""
 
@@ -70,7 +73,7 @@ def base_readings(arms: Arms) -> Readings:
 def _taken(found: Found) -> Iterator[tuple[str, str, tuple[str, str]]]:
     """Metric, role, and the key of the reading that has it; on a tie the one that was named first."""
     for metric in METRICS:
-        for role, names in ((ZERO, ZERO_SHOT), (FEW, (FEW_SHOT,))):
+        for role, names in ((ZERO, ZERO_SHOT), (FEW, (FEW_SHOT,)), (OWN, (FEW_SHOT_OWN,))):
             if usable := [(metric, name) for name in names if (metric, name) in found]:
                 yield metric, role, max(usable, key=lambda key: found[key]["value"])
     if usable := [key for key in found if key[0] in ("generated", "best")]:

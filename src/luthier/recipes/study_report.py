@@ -11,7 +11,7 @@ from typing import Any
 from luthier.recipes import study_words
 from luthier.recipes.study_arms import METRICS, RUNGS
 from luthier.recipes.study_figures import LEVEL_NAMES, METRIC_NAMES, figures
-from luthier.recipes.study_readings import BEST, FEW, ZERO
+from luthier.recipes.study_readings import BEST, FEW, OWN, ZERO
 from luthier.recipes.study_summary import COUNTED, write_summary
 from luthier.recipes.study_words import (
     RUNG_MEANINGS,
@@ -23,7 +23,7 @@ from luthier.recipes.study_words import (
     score_of,
     verdicts,
 )
-from luthier.recipes.studying.measures import FEW_SHOT
+from luthier.recipes.studying.measures import FEW_SHOT, FEW_SHOT_OWN
 from luthier.reports import Page
 from luthier.reports.curves import standalone
 
@@ -43,7 +43,8 @@ resample the rows of each, and speak for these tasks alone. Neither holds the lu
 the single blocks, the rings, lie apart."""
 AGAINST_BASE = {"base": "less the base, zero-shot", "base, few-shot": "less the base, few-shot"}
 """The roles of the base in every comparison, and their columns."""
-READING_NAMES = {"chat": "chat template", "plain": "plain text", FEW_SHOT: "plain text, few-shot"}
+READING_NAMES = {"chat": "chat template", "plain": "plain text", FEW_SHOT: "plain text, few-shot",
+                 FEW_SHOT_OWN: "plain text, few-shot of the same task"}  # fmt: skip
 NO_BREAK = "\u00a0"
 UNEQUAL = 0.01
 """Arms whose tokens differ by more than this share of their mean are said to be unequal."""
@@ -167,14 +168,17 @@ def _rungs(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> Non
             if found is None:
                 continue
             rows.append([
-                name, number(found), _score(found["raw"]), _score(found["median"]), _quartiles(found),
-                number(ranked), _score(ranked["raw"]) if ranked else None, found["tasks"], found["items"],
+                name, study["arms"][group]["blocks"], number(found), _score(found["raw"]), _score(found["median"]),
+                _quartiles(found), number(ranked), _score(ranked["raw"]) if ranked else None, found["tasks"],
+                found["items"],
             ])  # fmt: skip
         if rows:
             page.table(
-                ["trained on", "generated", "raw", "median", "quartiles", "likeliest option", "raw", "tasks", "items"],
+                ["trained on", "blocks", "generated", "raw", "median", "quartiles", "likeliest option", "raw", "tasks",
+                 "items"],
                 rows, f"{RUNG_NAMES[rung].capitalize()}: {RUNG_MEANINGS[rung]}. Raw: chance not taken out. Median and "
-                "quartiles are over templates",
+                "quartiles are over templates. Arms of fewer blocks were asked about fewer tasks: their differences to "
+                "other arms are paired, these scores are not",
             )  # fmt: skip
 
 
@@ -241,7 +245,8 @@ def _promises(page: Page, study: Json) -> None:
              number(p["few_shot"]["difference"], is_signed=True)] for p in study["promises"]]  # fmt: skip
     if rows:
         page.heading("Intent")
-        page.text("A contrast group asks different things about one topic, and counts as right only if every answer is "
+        page.text("Some groups ask for what is trained in one block and held out in another; they count together. "
+                  "A contrast group asks different things about one topic, and counts as right only if every answer is "
                   "right. A paraphrase set asks one thing in several ways. A model that always says the same is "
                   "consistent too: read it beside the share that is right.")  # fmt: skip
         page.table(["share of", "groups", "base, zero-shot", "tuned", "difference, paired", "base, few-shot",
@@ -298,22 +303,24 @@ def _specialists(page: Page, study: Json) -> None:
 
 def _base(page: Page, study: Json) -> None:
     metrics = {**METRIC_NAMES, "best": "likeliest option, else generated"}
-    roles = {ZERO: "better zero-shot reading", FEW: "few-shot", BEST: "best of all"}
+    roles = {ZERO: "better zero-shot reading", FEW: FEW, OWN: OWN, BEST: "best of all"}
     rows = [[arm_name(study, r["base"]), RUNG_NAMES[r["rung"]], READING_NAMES[r["reading"]], metrics[r["metric"]],
              number(r), ", ".join(roles[role] for role in r["roles"])] for r in study["readings"]]  # fmt: skip
     if rows:
         page.heading("How the base was read")
-        page.text("The base was never shown the chat form, so it is asked in plain text too, in the form that does "
-                  "best on training rows. Tuned arms are asked without examples: the better zero-shot reading is "
-                  "what they are compared with by name; the few-shot reading and the best of all stand beside "
-                  "it.")  # fmt: skip
+        page.text("The base was never trained on chats, so it is asked in plain text too, in the form that does best "
+                  "on training rows. Tuned arms are asked without examples: the better zero-shot reading is what they "
+                  "are compared with by name. The few-shot readings stand beside it: with solved examples of trained "
+                  "tasks, and with such of the very task that is asked, which no tuned arm has seen.")  # fmt: skip
         page.table(["base", "items", "reading", "by", "score", "counts as"], rows)
         gains = [[arm_name(study, study["main"]), RUNG_NAMES[rung],
                   *(number(difference_of(study, study["main"], rung, role), is_signed=True) for role in AGAINST_BASE),
-                  number(difference_of(study, study["main"], rung, "base, best of all readings"), is_signed=True)]
+                  *(number(difference_of(study, study["main"], rung, role), is_signed=True)
+                    for role in ("base, few-shot of the same task", "base, best of all readings"))]
                  for rung in RUNGS] if study["main"] else []  # fmt: skip
         if gains:
-            page.table(["trained on", "items", *AGAINST_BASE.values(), "less the best of all"], gains,
+            page.table(["trained on", "items", *AGAINST_BASE.values(), "less it with examples of the same task",
+                        "less the best of all"], gains,
                        "Generated answers of tuned arms less the base, paired item by item")  # fmt: skip
     if study["copy"]:
         copied = [[RUNG_NAMES[c["rung"]], number(c)] for c in study["copy"]]

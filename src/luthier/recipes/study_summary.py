@@ -13,7 +13,7 @@ from typing import Any
 
 from luthier.recipes.study_arms import METRICS, RUNGS, Arms, block_name, differences, read_arms
 from luthier.recipes.study_effects import effects
-from luthier.recipes.study_readings import BEST, FEW, ZERO, Readings, base_readings
+from luthier.recipes.study_readings import BEST, FEW, OWN, ZERO, Readings, base_readings
 from luthier.recipes.study_scores import estimate, estimate_value, over_templates
 from luthier.recipes.study_slopes import cluster_slope, over_tasks
 from luthier.runs import write_json
@@ -64,7 +64,7 @@ def summarise(arms: Arms) -> dict[str, Any]:
 
 def _scores(arms: Arms, readings: Readings, bases: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Every group's scores; those of a base once for each kind of reading that it has."""
-    asked = [*((group, role) for group in bases for role in (ZERO, FEW)), *((group, None) for group in arms.tuned)]
+    asked = [*((group, role) for group in bases for role in (ZERO, FEW, OWN)), *((group, None) for group in arms.tuned)]
     for rung in RUNGS:
         for metric in METRICS:
             for group, role in asked:
@@ -90,7 +90,8 @@ def _differences(arms: Arms, readings: Readings) -> Iterator[dict[str, Any]]:
         for rung in RUNGS:
             for metric in METRICS:
                 ours = readings.values(group, rung, metric)
-                opponents = [(base, ZERO, "base"), (base, FEW, "base, few-shot"), (one, ZERO, "fewest clusters"),
+                opponents = [(base, ZERO, "base"), (base, FEW, "base, few-shot"),
+                             (base, OWN, "base, few-shot of the same task"), (one, ZERO, "fewest clusters"),
                              (full, ZERO, "all clusters"), (base, BEST, "base, best of all readings")]  # fmt: skip
                 for other, reading, role in opponents:
                     if other is None:
@@ -130,6 +131,7 @@ def _about(arms: Arms, group: str) -> dict[str, Any]:
     about: dict[str, Any] = {"kind": finished[0].kind, "blocks": len(finished), "base": finished[0].about.get("base")}
     if about["kind"] != "base":
         about["clusters"] = _range(arm.clusters for arm in finished)
+        about["mean_clusters"] = fmean(arm.clusters for arm in finished)
         about["tasks"] = _range(arm.tasks for arm in finished)
     elif "parameters" in finished[0].facts:
         about["parameters"] = finished[0].facts["parameters"]

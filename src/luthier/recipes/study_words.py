@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from luthier.recipes.study_arms import ALL, RUNGS
-from luthier.recipes.study_readings import FEW, ZERO
+from luthier.recipes.study_readings import FEW, OWN, ZERO
 from luthier.reports import Tone
 
 Json = Mapping[str, Any]
@@ -23,7 +23,7 @@ WORDINGS = {"none": "without instructions", "name": "with task names for instruc
             "definition": "with definitions for instructions"}  # fmt: skip
 OVERLAPS = {"rouge_l": "ROUGE-L", "chrf": "chrF"}
 """Graders whose grade is no share of right answers."""
-BASE_NAMES = {ZERO: "base, better zero-shot reading", FEW: "base, few-shot"}
+BASE_NAMES = {ZERO: "base, better zero-shot reading", FEW: "base, few-shot", OWN: "base, few-shot of the same task"}
 
 
 class Said(NamedTuple):
@@ -96,7 +96,7 @@ def named_scores(study: Json) -> Iterator[tuple[str, str, str]]:
     """Group, reading and name of every row of a table of scores: a base has one for each kind of reading."""
     for group, about in study["arms"].items():
         name = arm_name(study, group)
-        for reading in (ZERO, FEW) if about["kind"] == "base" else (ZERO,):
+        for reading in (ZERO, FEW, OWN) if about["kind"] == "base" else (ZERO,):
             words = BASE_NAMES[reading].removeprefix("base")
             yield group, reading, f"nothing: {name}{words}" if about["kind"] == "base" else name
 
@@ -104,7 +104,8 @@ def named_scores(study: Json) -> Iterator[tuple[str, str, str]]:
 def difference_of(study: Json, arm: str | None, rung: str, role: str, metric: str = "generated") -> Json | None:
     """The paired difference of an arm to what has the role.
 
-    Roles: "base" (zero-shot), "base, few-shot", "base, best of all readings", "fewest clusters", "all clusters".
+    Roles: "base" (zero-shot), "base, few-shot", "base, few-shot of the same task", "base, best of all readings",
+    "fewest clusters", "all clusters".
     """
     wanted = (arm, rung, role, metric)
     return next((d for d in study["differences"] if (d["arm"], d["rung"], d["role"], d["metric"]) == wanted), None)
@@ -177,9 +178,9 @@ def _slope(study: Json) -> Said:
     if slope["p"] <= ALPHA and slope["low"] is not None and slope["low"] <= 0:
         text += " The interval, over tasks, holds zero: other tasks might not show it."
     if slope["p"] <= ALPHA and slope["value"] > 0:
-        return Said("More clusters, better on clusters never seen", text, "good")
+        return Said("More clusters, better on clusters that are held out", text, "good")
     if slope["high"] is not None and slope["high"] < 0:
-        return Said("More clusters, worse on clusters never seen", text, "bad")
+        return Said("More clusters, worse on clusters that are held out", text, "bad")
     return Said("Whether more clusters help cannot be told from this study", text, "unsure")
 
 
@@ -197,12 +198,12 @@ def _against_base(study: Json, against: Json) -> Said:
             f"{number(strict, is_signed=True)}."
         )
     if against["low"] is None:
-        return Said("Whether tuning helps on clusters never seen cannot be told from so few tasks", text, "unsure")
+        return Said("Whether tuning helps on held-out clusters cannot be told from so few tasks", text, "unsure")
     if against["low"] > 0:
-        return Said("Tuning helps on clusters it never saw", text, "good")
+        return Said("Tuning helps on clusters that are held out", text, "good")
     if against["high"] < 0:
-        return Said("Tuning hurts on clusters it never saw", text, "bad")
-    return Said("Whether tuning helps on clusters never seen cannot be told from this study", text, "unsure")
+        return Said("Tuning hurts on clusters that are held out", text, "bad")
+    return Said("Whether tuning helps on held-out clusters cannot be told from this study", text, "unsure")
 
 
 def _against_few_shot(study: Json, against: Json) -> Said:
@@ -213,14 +214,19 @@ def _against_few_shot(study: Json, against: Json) -> Said:
         f"With solved examples of trained tasks in its prompt the base scores {number(base)}, the tuned model without "
         f"any {number(ours)}: {number(against, is_signed=True)}, paired item by item."
     )
+    own = difference_of(study, study["main"], "clusters", "base, few-shot of the same task")
+    if own is not None:
+        best = score_of(study, against["against"], "clusters", reading=OWN)
+        text += (f" With solved examples of the very task, which tuning never had, the base scores {number(best)}: "
+                 f"{number(own, is_signed=True)}.")  # fmt: skip
     if against["low"] is None:
-        return Said("Whether tuning does more than examples in the prompt cannot be told from so few tasks", text,
+        return Said("Whether tuning does more than examples of other tasks cannot be told from so few tasks", text,
                     "unsure")  # fmt: skip
     if against["low"] > 0:
-        return Said("Tuning does more than examples in the base's prompt", text, "good")
+        return Said("Tuning does more than examples of other tasks in the base's prompt", text, "good")
     if against["high"] < 0:
-        return Said("Examples in the base's prompt do more than tuning", text, "bad")
-    return Said("Whether tuning does more than examples in the prompt cannot be told from this study", text, "unsure")
+        return Said("Examples of other tasks in the base's prompt do more than tuning", text, "bad")
+    return Said("Whether tuning does more than examples of other tasks cannot be told from this study", text, "unsure")
 
 
 def _overlap(study: Json) -> Said | None:

@@ -6,7 +6,8 @@ import html
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -28,11 +29,19 @@ MISSING = "\u2013"
 
 
 @dataclass(frozen=True, slots=True)
+class Marked:
+    """A text of which some stretches are marked; `luthier.reports.marks` makes them."""
+
+    pieces: tuple[tuple[str, bool], ...]
+    """(stretch, whether it is marked), which together are the text."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """A card of texts to compare: the prompt, the target and what two models said."""
 
     title: str
-    parts: tuple[tuple[str, str], ...]
+    parts: tuple[tuple[str, str | Marked], ...]
     """(label, text) blocks, shown side by side, stacked on phones."""
     tone: str = ""
     """Colour of the card's edge: one of the tones, or "" for none."""
@@ -45,10 +54,28 @@ class Page:
     title: str
     subtitle: str = ""
     _blocks: list[str] = field(default_factory=list, repr=False)
+    _headings: list[str] = field(default_factory=list, repr=False)
+    _contents_at: int | None = field(default=None, repr=False)
 
     def heading(self, text: str) -> None:
         """Begin a section."""
-        self._blocks.append(f"<h2>{escape(text)}</h2>")
+        self._headings.append(text)
+        self._blocks.append(f'<h2 id="part-{len(self._headings)}">{escape(text)}</h2>')
+
+    def subheading(self, text: str) -> None:
+        """Begin a part of a section."""
+        self._blocks.append(f'<h3 class="sub">{escape(text)}</h3>')
+
+    def contents(self) -> None:
+        """A line of links to all sections, here."""
+        self._contents_at = len(self._blocks)
+
+    @contextmanager
+    def folded(self, summary: str) -> Iterator[None]:
+        """What is added inside the `with` is shown when the reader opens it."""
+        self._blocks.append(f"<details><summary>{escape(summary)}</summary>")
+        yield
+        self._blocks.append("</details>")
 
     def text(self, text: str) -> None:
         """Running text; an empty line begins a new paragraph."""
@@ -60,6 +87,16 @@ class Page:
         self._blocks.append(
             f'<section class="verdict {_tone(tone)}"><strong>{escape(word)}</strong><p>{escape(text)}</p></section>'
         )
+
+    def numbers(self, numbers: Mapping[str, object]) -> None:
+        """The few numbers that a reader should take away, large, each with its name below."""
+        tiles = (f'<div><dd>{_shown(value, separated=True)}</dd><dt>{escape(name)}</dt></div>'
+                 for name, value in numbers.items())  # fmt: skip
+        self._blocks.append(f'<dl class="numbers">{"".join(tiles)}</dl>')
+
+    def code(self, text: str) -> None:
+        """Text to copy: a command, lines of a file."""
+        self._blocks.append(f'<pre tabindex="0">{escape(text)}</pre>')
 
     def facts(self, facts: Mapping[str, object]) -> None:
         """Names and values, as a definition list."""
@@ -84,13 +121,11 @@ class Page:
 
     def figure(self, svg: str, caption: str = "") -> None:
         """A plot made by `luthier.reports.plots`, which escapes the text that it draws."""
-        assert svg.startswith("<svg") and "<script" not in svg.lower(), "a figure is an SVG made by reports.plots"
-        caption_html = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-        name = escape(caption) or "plot"
-        self._blocks.append(
-            f'<figure><div class="scroll" role="region" tabindex="0" aria-label="{name}">{svg}</div>'
-            f"{caption_html}</figure>"
-        )
+        self._blocks.append(_figure(svg, caption))
+
+    def figures(self, figures: Sequence[tuple[str, str]]) -> None:
+        """Narrow plots with their captions, side by side where there is room."""
+        self._blocks.append('<div class="figures">' + "".join(_figure(*figure) for figure in figures) + "</div>")
 
     def samples(self, samples: Sequence[Sample], caption: str = "") -> None:
         """Cards of texts, one below the other."""
@@ -101,6 +136,9 @@ class Page:
     def html(self) -> str:
         """The whole page as one string."""
         subtitle = f'<p class="subtitle">{escape(self.subtitle)}</p>' if self.subtitle else ""
+        blocks = list(self._blocks)
+        if self._contents_at is not None:
+            blocks.insert(self._contents_at, _contents(self._headings))
         return (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
@@ -108,7 +146,7 @@ class Page:
             '<meta name="color-scheme" content="light dark">\n'
             f"<title>{escape(self.title)}</title>\n<style>\n{_style()}</style>\n</head>\n<body>\n<main>\n"
             f"<header><h1>{escape(self.title)}</h1>{subtitle}</header>\n"
-            + "\n".join(self._blocks)
+            + "\n".join(blocks)
             + f"\n</main>\n<footer>Luthier {escape(__version__)}</footer>\n</body>\n</html>\n"
         )
 
@@ -125,10 +163,29 @@ def escape(text: object) -> str:
     return html.escape(UNPRINTABLE.sub("\ufffd", str(text)), quote=True)
 
 
+def _contents(headings: Sequence[str]) -> str:
+    links = "".join(f'<a href="#part-{k}">{escape(text)}</a>' for k, text in enumerate(headings, start=1))
+    return f'<nav class="contents" aria-label="contents">{links}</nav>'
+
+
+def _figure(svg: str, caption: str) -> str:
+    assert svg.startswith("<svg") and "<script" not in svg.lower(), "a figure is an SVG made by reports.plots"
+    caption_html = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    name = escape(caption) or "plot"
+    return (
+        f'<figure><div class="scroll" role="region" tabindex="0" aria-label="{name}">{svg}</div>{caption_html}</figure>'
+    )
+
+
+def _said(text: str | Marked) -> str:
+    if isinstance(text, str):
+        return escape(text)
+    return "".join(f"<mark>{escape(piece)}</mark>" if marked else escape(piece) for piece, marked in text.pieces)
+
+
 def _card(sample: Sample) -> str:
     parts = "".join(
-        f'<div class="part"><h4>{escape(label)}</h4>'
-        f'<div class="said" dir="auto" tabindex="0">{escape(text)}</div></div>'
+        f'<div class="part"><h4>{escape(label)}</h4><div class="said" dir="auto" tabindex="0">{_said(text)}</div></div>'
         for label, text in sample.parts
     )
     columns = 2 if len(sample.parts) == 4 else min(3, max(1, len(sample.parts)))
@@ -152,14 +209,14 @@ def _is_numeric(value: object) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, *, separated: bool = False) -> str:
     """A value as people read it: thousands separated, four significant digits, yes and no."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+        return f"{value:,}" if separated or abs(value) >= 10_000 else str(value)
     if isinstance(value, float):
         return f"{value:,.0f}" if 10_000 <= abs(value) < 1e15 else f"{value:.4g}"
     return escape(value)

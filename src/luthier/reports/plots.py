@@ -8,6 +8,7 @@ gaps, never zeros. The strings are for HTML, which needs no xmlns.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from luthier.reports.axes import Scale, finite, fitted, interval_text, number_te
 from luthier.reports.page import escape
 
 WIDTH = 640
+NARROW = 420
+"""Wide enough for a few bars; on a phone such a plot is shown whole."""
 FONT = 12.5
 ROW = 28
 """Pixels of one row of an interval or bar plot."""
@@ -136,6 +139,37 @@ def histogram(values: Sequence[float | None], *, bins: int, x_label: str, title:
     left_out = len(values) - len(known)
     marks.append(_text(4, 13, "count" + (f" ({left_out:,} without a value)" if left_out else ""), kind="soft"))
     return _svg(300, title, marks)
+
+
+def length_plot(lengths: Sequence[int], *, x_label: str, title: str = "") -> str:
+    """A narrow histogram of whole numbers from 0 on over ranges that grow with them: 0, 1, 2, 3, 4-5, 6-7, 8-11 ...
+
+    Each bar is as wide as the next, so that short and long ones can be seen together. Counts stand on the left.
+    """
+    title = title or f"distribution of {x_label}"
+    if not lengths:
+        return _nothing(title)
+    bounds = [0, 1, 2, 3]
+    while bounds[-1] <= max(lengths):
+        bounds.append(2 * bounds[-2])
+    counts = [0] * (len(bounds) - 1)
+    for length in lengths:
+        counts[bisect_right(bounds, length) - 1] += 1
+    first = next(k for k, count in enumerate(counts) if count)
+    counts, bounds = counts[first:], bounds[first:]
+    y = Scale(0.0, max(counts) * 1.05, 190, 24)
+    width = min(34.0, (NARROW - 58) / len(counts))
+    right = 50 + width * len(counts)
+    marks = [_grid_y(y, left=50, right=right), _stroke(50, 190, right, 190)]
+    step = math.ceil(len(counts) / 10)
+    for k, count in enumerate(counts):
+        if count:
+            marks.append(_box(50 + width * k + 1, y.at(count), width - 2, max(1.0, y.start - y.at(count))))
+        if k % step == 0:
+            marks.append(_text(50 + width * (k + 0.5), 206, number_text(bounds[k]), anchor="middle", kind="soft"))
+    marks.append(_text(4, 12, "rows", kind="soft"))
+    marks.append(_text((50 + right) / 2, 224, f"{x_label}, from", anchor="middle", kind="soft"))
+    return _svg(232, title, marks, width=NARROW)
 
 
 def _runs(line: Line) -> list[Points]:
@@ -267,8 +301,9 @@ def _nothing(title: str) -> str:
     return _svg(60, title, [_text(4, 34, "nothing to show", kind="soft")])
 
 
-def _svg(height: float, title: str, marks: Sequence[str]) -> str:
+def _svg(height: float, title: str, marks: Sequence[str], *, width: int = WIDTH) -> str:
+    kind = "plot narrow" if width == NARROW else "plot"
     return (
-        f'<svg class="plot" role="img" viewBox="0 0 {WIDTH} {height:.0f}" font-size="{FONT}" '
+        f'<svg class="{kind}" role="img" viewBox="0 0 {width} {height:.0f}" font-size="{FONT}" '
         f'font-family="inherit"><title>{escape(title)}</title>{"".join(marks)}</svg>'
     )

@@ -36,7 +36,7 @@ def serve(
     `say` gets one line with the address, and faults as they happen. LuthierError when the address cannot be used.
     """
     try:
-        with listening(config) as listener, _stopped_by_signals():
+        with listening(config) as listener, stopped_by_signals():
             app = create_app(engines, config=config, store=store, say=say, operations=operations)
             say(_greeting(engines, config, listener))
             settings = uvicorn.Config(app, log_config=None, access_log=False, ws="none", server_header=False)
@@ -76,7 +76,7 @@ def _unusable(config: ServeConfig, found: str, fix: str) -> LuthierError:
 
 
 @contextmanager
-def _stopped_by_signals() -> Iterator[None]:
+def stopped_by_signals() -> Iterator[None]:
     """After its drain uvicorn raises the signal again, which would end the process before the store is closed."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -2,8 +2,8 @@
 
 A run of words that several rows share is a frame. What is left of a prompt between frames is a hole, known by the three
 words before and behind it. A hole that several rows fill differently is a slot: what stands in it is what the row is
-about. A hole that only two or three rows know is an edit, and so is one that nearly all rows fill with the same words.
-A prompt without any frame is one hole from end to end.
+about. A hole that only two or three rows know is an edit, and so is one that nearly all rows fill with the same words,
+or leave empty. A prompt without any frame is one hole from end to end.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ SLOT_FILLERS = 4
 """A hole that is filled in so many ways is a slot."""
 COMMONEST = 0.8
 """Where one filler stands in this share of rows, it is no slot but a word of the frame that was edited in others."""
+SETTLED_ROWS = 8
+"""So many rows must be known before what nearly all of them have counts as settled."""
 CONTEXT = 3
 FAMILY_CONTEXT = 2
 SHORT_HOLE = 6
@@ -110,8 +112,17 @@ class Frames:
         return Holes(row, start - shift, end - shift, around[start - CONTEXT], around[end], is_whole)
 
 
-def slots(rows: Rows, live: Counts, wanted: Wanted) -> Known:
-    """Those of the wanted keys between whose words the live rows have several different things."""
+class Fillings(NamedTuple):
+    """What rows have between the same words: keys of holes."""
+
+    slots: Known
+    """Several different things."""
+    settled: Known
+    """The same in nearly all of many rows: who has something else was edited."""
+
+
+def slots(rows: Rows, live: Counts, wanted: Wanted) -> Fillings:
+    """What the live rows have between the words of the wanted keys."""
     found: list[tuple[Unsigned, Unsigned]] = []
     for block in slices(rows.borders(0, live)[2], BLOCK_WORDS):
         found.extend(_fillers(rows.take(0, live[block]), wanted))
@@ -128,7 +139,11 @@ def family_slots(rows: Rows, family: Counts, members: Counts) -> Known:
         words = rows.take(0, relatives[block])
         of_word = np.repeat(family[relatives[block]], words.counts)
         found.append((of_family(keys_of(*contexts(words, FAMILY_CONTEXT)), of_word), spread(words.values)))
-    return _with_several(found)
+        # Rows that have nothing in its place tell that a word was put in.
+        of_gap = np.repeat(family[relatives[block]], words.counts + 1)
+        gaps = of_family(keys_of(*_gaps(words, FAMILY_CONTEXT)), of_gap)
+        found.append((gaps, np.zeros(len(gaps), dtype=np.uint64)))
+    return _with_several(found).slots
 
 
 def contexts(words: Ragged, num: int) -> tuple[Unsigned, Unsigned]:
@@ -137,6 +152,14 @@ def contexts(words: Ragged, num: int) -> tuple[Unsigned, Unsigned]:
     around = gram_hashes(spread(padded.values), num, seed=1)
     at = places(padded.starts + num, words.counts)
     return around[at - num], around[at + 1]
+
+
+def _gaps(words: Ragged, num: int) -> tuple[Unsigned, Unsigned]:
+    """The same for each place between two words, before the first and behind the last."""
+    padded = with_borders(words, num)
+    around = gram_hashes(spread(padded.values), num, seed=1)
+    at = places(padded.starts + num, words.counts + 1)
+    return around[at - num], around[at]
 
 
 def keys_of(left: Unsigned, right: Unsigned) -> Unsigned:
@@ -150,22 +173,23 @@ def of_family(keys: Unsigned, family: Counts) -> Unsigned:
 
 
 def _fillers(words: Ragged, wanted: Wanted) -> Iterator[tuple[Unsigned, Unsigned]]:
-    """Keys and fillers of the wanted holes, also where the filler is frame."""
+    """Keys and fillers of the wanted holes, also where the filler is frame and where it is nothing at all."""
     padded = with_borders(words, CONTEXT)
     values = spread(padded.values)
     around = gram_hashes(values, CONTEXT, seed=1)
-    start = places(padded.starts + CONTEXT, words.counts)
+    # A hole may be behind the last word too.
+    start = places(padded.starts + CONTEXT, words.counts + 1)
     which = np.flatnonzero(wanted.left.has(around[start - CONTEXT]))
-    start, behind = start[which], (padded.starts + padded.counts - CONTEXT)[owners(words.counts)[which]]
-    for length in range(1, SHORT_HOLE + 1):
+    start, behind = start[which], (padded.starts + padded.counts - CONTEXT)[owners(words.counts + 1)[which]]
+    for length in range(SHORT_HOLE + 1):
         at = start[start + length <= behind]
         keys = keys_of(around[at - CONTEXT], around[at + length])
         is_wanted = wanted.keys.has(keys)
         yield keys[is_wanted], run_hashes(values, at[is_wanted], at[is_wanted] + length)
 
 
-def _with_several(found: Sequence[tuple[Unsigned, Unsigned]]) -> Known:
-    """Keys that have several different fillers, none of which is nearly all there is."""
+def _with_several(found: Sequence[tuple[Unsigned, Unsigned]]) -> Fillings:
+    """Keys that have several different fillers, none of which is nearly all there is; and keys where one is."""
     empty = np.zeros(0, dtype=np.uint64)
     keys, fillers = (np.concatenate(some) for some in zip((empty, empty), *found, strict=True))
     order = np.lexsort((fillers, keys))
@@ -175,9 +199,12 @@ def _with_several(found: Sequence[tuple[Unsigned, Unsigned]]) -> Known:
     counts = np.diff(starts, append=len(keys))
     first, num_fillers = runs(keys[starts])
     if not len(first):
-        return Known(keys)
+        return Fillings(Known(keys), Known(keys))
     commonest, total = np.maximum.reduceat(counts, first), np.add.reduceat(counts, first)
-    return Known(keys[starts[first]][(num_fillers >= SLOT_FILLERS) & (commonest < COMMONEST * total)])
+    of_key, is_one = keys[starts[first]], commonest >= COMMONEST * total
+    return Fillings(
+        Known(of_key[(num_fillers >= SLOT_FILLERS) & ~is_one]), Known(of_key[is_one & (total >= SETTLED_ROWS)])
+    )
 
 
 def _distinct(hashes: Unsigned) -> Unsigned:

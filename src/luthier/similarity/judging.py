@@ -12,7 +12,7 @@ from luthier.similarity.alike import Surplus, edits, same_words, shingle_similar
 from luthier.similarity.ragged import Codes, Counts, Flags, Unsigned, pick, run_hashes, spread
 from luthier.similarity.sharing import LONG_WORDS, MOST_EDITS, SHINGLE_WORDS
 from luthier.similarity.sketch import Rows
-from luthier.similarity.words import code_of, codes_of, is_in
+from luthier.similarity.words import codes_of, is_in, word_codes
 
 WORDS_PER_EDIT = 4
 """Words of a prompt for each that may differ."""
@@ -75,6 +75,9 @@ class Judged(NamedTuple):
     """Whether the answers are near and of a kind that tells rows apart: then no slot makes the rows different."""
     is_edited: Flags
     """Whether the prompts are near by few edits, and not by the similarity of their shingles alone."""
+    is_weak: Flags
+    """Whether the prompts are near only if all that differs is in the frame of a template, as their answer is a label
+    and as many words differ as WORDS_PER_LABELLED_EDIT does not allow."""
     related: Counts
     """[R, 2]: all pairs whose prompts are near, whatever else differs."""
 
@@ -102,13 +105,15 @@ def judge(rows: Rows, facts: Facts, pairs: Counts, is_rare: Flags, *, jaccard: f
     unsure = np.flatnonzero(is_answered & ~is_near)
     unsure = unsure[is_told[unsure] | _differ_little(rows, pairs[unsure], prompts.shorter[unsure])]
     is_near[unsure] = _alike(rows, 0, pairs[unsure], prompts.some(unsure), jaccard=jaccard)
+    is_weak = is_answered & ~is_near & is_labelled & _within(prompts, WORDS_PER_EDIT)
+    is_near |= is_weak
     # Another question may well have another answer: only prompts that hardly differ, and not as many others do, make
     # a conflict.
     is_conflict = ~is_answered & (prompts.is_same | is_rare & _within(prompts, WORDS_PER_CONFLICT_EDIT))
     stays = is_near | is_conflict
     stays[stays] = ~_asks_otherwise(rows, facts, pairs[stays], is_near[stays])
     is_edited = _within(prompts, WORDS_PER_TOLD_EDIT)
-    return Judged(pairs[stays], is_near[stays], is_told[stays], is_edited[stays], related)
+    return Judged(pairs[stays], is_near[stays], is_told[stays], is_edited[stays], is_weak[stays], related)
 
 
 def _asks_otherwise(rows: Rows, facts: Facts, pairs: Counts, is_near: Flags) -> Flags:
@@ -233,6 +238,7 @@ def _function_words() -> Codes:
 @cache
 def _poles() -> tuple[Codes, Counts]:
     """Words that have an opposite, sorted by code, each with a number; that of its opposite differs in the last bit."""
-    codes = np.array([code_of(word) for pair in OPPOSITES.split("|") for word in pair.split()], dtype=np.uint32)
+    codes = word_codes([word for pair in OPPOSITES.split("|") for word in pair.split()]).codes
+    assert len(codes) == 2 * len(OPPOSITES.split("|"))
     order = np.argsort(codes)
     return codes[order], order

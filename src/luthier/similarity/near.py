@@ -6,7 +6,8 @@ same, and what differs is not what a template leaves open. They conflict if only
 A text is near another if at most three words were inserted, deleted or replaced, and these are few of its words; or if
 it is long and the Jaccard similarity of their 5-word shingles is as high as asked for. In answers of a few words each
 word may be the answer, so these may differ in function words alone. Where the answer is a label that many rows have,
-prompts must be nearer; where it is long and almost nobody else's, they may be further apart.
+prompts must be nearer, unless what differs is plainly an edit of their template's frame; where it is long and almost
+nobody else's, they may be further apart.
 
     words, ragged   texts -> codes of words; hashes of runs of them
     sketch          what is kept of a row
@@ -29,7 +30,7 @@ from luthier.similarity.judging import LABEL_ROWS, Facts, judge, similarity
 from luthier.similarity.ragged import Counts, Flags, mixed, run_hashes, runs, slices, spread
 from luthier.similarity.sharing import ANSWERS, PROMPTS, Shared, row_bits, shared
 from luthier.similarity.sketch import NearText, Rows, Sketches
-from luthier.similarity.slots import SlotFacts, differ_in_slots
+from luthier.similarity.slots import Asked, SlotFacts, differ_in_slots
 
 __all__ = ["NearFound", "NearText", "Sketches", "Verdict", "near_duplicates"]
 
@@ -77,14 +78,14 @@ def near_duplicates(
     # An empty part too: without any candidate there are still the fields, without any row.
     some_of = [*slices(weights, _JUDGED_WORDS), slice(0, 0)]
     judged = [judge(rows, facts, candidates[some], is_rare[some], jaccard=jaccard) for some in some_of]
-    pairs, is_near, is_told, is_edited, related = (np.concatenate(field) for field in zip(*judged, strict=True))
+    fields = [np.concatenate(field) for field in zip(*judged, strict=True)]
+    pairs, is_near, is_told, is_edited, is_weak, related = fields
     changed = np.flatnonzero(~is_told & (facts.texts[0, pairs[:, 0]] != facts.texts[0, pairs[:, 1]]))
     family = _groups(len(rows), related)
     frames = Frames(np.concatenate([some.frames for some in found]), row_bits(rows))
     stays = np.ones(len(pairs), dtype=np.bool_)
-    stays[changed] = ~differ_in_slots(
-        rows, live, frames, pairs[changed], is_edited[changed], SlotFacts(facts.is_labelled, family)
-    )
+    asked = Asked(pairs[changed], is_edited[changed], is_weak[changed])
+    stays[changed] = ~differ_in_slots(rows, live, frames, asked, SlotFacts(facts.is_labelled, family))
     pairs, is_near = pairs[stays], is_near[stays]
     alike = similarity(rows, facts, 0, pairs)
     alike[is_near] = np.minimum(alike[is_near], similarity(rows, facts, 1, pairs[is_near]))

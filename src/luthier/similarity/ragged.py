@@ -128,20 +128,6 @@ class Known:
         return found
 
 
-def is_among(keys: Unsigned, known: Unsigned) -> Flags:
-    """Which keys are among the known ones, which are sorted. A table of bits answers for most."""
-    if not len(known):
-        return np.zeros(len(keys), dtype=np.bool_)
-    bits = min(max((16 * len(known)).bit_length(), 10), 26)
-    shift = np.uint64(64 - bits)
-    table = np.zeros(1 << bits, dtype=np.bool_)
-    table[known >> shift] = True
-    found: Flags = table[keys >> shift]
-    at = np.flatnonzero(found)
-    found[at] = known[np.minimum(np.searchsorted(known, keys[at]), len(known) - 1)] == keys[at]
-    return found
-
-
 def slices(weights: Counts, most: int) -> Iterator[slice]:
     """Neighbouring rows in groups whose weights sum to at most `most`; a heavier row is a group of its own."""
     ends = np.cumsum(weights)

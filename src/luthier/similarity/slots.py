@@ -51,14 +51,24 @@ class SlotFacts(NamedTuple):
     """A number that rows share whose prompts near pairs link."""
 
 
-def differ_in_slots(
-    rows: Rows, live: Counts, frames: Frames, pairs: Counts, is_edited: Flags, facts: SlotFacts
-) -> Flags:
+class Asked(NamedTuple):
+    """Pairs whose prompts may differ in a slot. [pairs]"""
+
+    pairs: Counts
+    is_edited: Flags
+    """Whether they differ in few words only. Where not, it may be their frame that makes them similar: then every hole
+    counts as a slot."""
+    is_weak: Flags
+    """Whether they differ in so many words, for answers that say so little, that it must be shown where: each in a
+    frame, there where many rows have the same."""
+
+
+def differ_in_slots(rows: Rows, live: Counts, frames: Frames, asked: Asked, facts: SlotFacts) -> Flags:
     """Whether the prompts of each pair differ in a slot by more than an edit. [pairs]
 
-    `live`: the rows that are looked at for what else stands in a slot; `is_edited`: whether the prompts differ in few
-    words only. Where they do not, it may be their frame that makes them similar: then every hole counts as a slot.
+    `live`: the rows that are looked at for what else stands in a slot.
     """
+    pairs = asked.pairs
     found = np.zeros(len(pairs), dtype=np.bool_)
     if not len(pairs):
         return found
@@ -67,17 +77,18 @@ def differ_in_slots(
     sides = [_sides(rows, frames, pairs[block]) for block in blocks]
     left, right = (np.concatenate([asked for two in sides for side in two for asked in side.asked(of_left)])
                    for of_left in (True, False))  # fmt: skip
-    known = _Slots(slots(rows, live, Wanted.of(left, right)), family_slots(rows, facts.family, pairs.ravel()))
+    known = _Slots(*slots(rows, live, Wanted.of(left, right)), family_slots(rows, facts.family, pairs.ravel()))
     for block, two in zip(blocks, sides, strict=True):
         labelled = facts.is_labelled[pairs[block]].any(axis=1)
         per_edit = np.where(labelled, WORDS_PER_LABELLED_EDIT, WORDS_PER_EDIT)
         family = facts.family[pairs[block, 0]]
-        one, other = (known.of(side, per_edit, is_edited[block], family) for side in two)
+        one, other = (known.of(side, per_edit, asked.is_edited[block], family) for side in two)
         # Where only one text has something else in its slots, and the other has what is in its own, the other has it in
         # a frame that was edited in the first.
         found[block] = (one.is_over | one.is_silent) & (other.is_over | other.is_silent) & (one.is_over | other.is_over)
         # An edit makes words that no other row has. Where both words are in frames, both are usual there.
         found[block] |= one.has_slot_word | other.has_slot_word | (one.has_frame_word & other.has_frame_word)
+        found[block] |= asked.is_weak[block] & ~(one.is_settled & other.is_settled)
     return found
 
 
@@ -123,12 +134,15 @@ class _Found(NamedTuple):
     """Whether a word that the other lacks is in a slot by itself."""
     has_frame_word: Flags
     """Whether a word that the other lacks is part of a frame."""
+    is_settled: Flags
+    """Whether each word that the other lacks is in a frame, or where nearly all rows of the frame have another."""
 
 
 class _Slots(NamedTuple):
-    """The keys of slots, of all rows and within families."""
+    """The keys of slots and of settled places, of all rows and within families."""
 
     keys: Known
+    settled: Known
     in_family: Known
 
     def of(self, side: _Side, per_edit: Counts, is_edited: Flags, family: Counts) -> _Found:
@@ -139,6 +153,7 @@ class _Slots(NamedTuple):
         inside = np.bincount(holes.row[is_slot], weights=lengths, minlength=side.num_pairs).astype(np.int64)
         words = side.in_holes[np.repeat(is_slot, holes.end - holes.start)]
         missing = _common(side.surplus, words, side.num_pairs)
+        is_open = np.repeat(~self.settled.has(holes.key), holes.end - holes.start)
         # A prompt that is frame from end to end is put together from what others say too: any word may be a slot.
         of_all = (changed.is_open | (inside == 0)[changed.pair]) & self.keys.has(keys_of(changed.left, changed.right))
         near = of_family(keys_of(changed.near_left, changed.near_right), family[changed.pair])
@@ -147,6 +162,7 @@ class _Slots(NamedTuple):
             (inside == 0) | (side.surplus.per_pair(side.num_pairs) == 0),
             _any(changed.pair[of_all | self.in_family.has(near)], side.num_pairs),
             _any(changed.pair[~changed.is_open], side.num_pairs),
+            _common(side.surplus, side.in_holes[is_open], side.num_pairs) == 0,
         )
 
 

@@ -81,17 +81,9 @@ def words_of(text: str) -> list[tuple[str, int, int]]:
     return [(text[start:end].casefold(), start, end) for start, end in found]
 
 
-@cache
-def code_of(word: str) -> int:
-    """The code of one word that is not strict by what stands beside it."""
-    codes = word_codes([word]).codes
-    assert len(codes) == 1, f"{word!r} is not one word"
-    return int(codes[0])
-
-
 def codes_of(words: Iterable[str]) -> Codes:
-    """The codes of some words, sorted."""
-    return np.unique(np.array([code_of(word) for word in words], dtype=np.uint32))
+    """The codes of some words, sorted; none of them strict by what stands beside it."""
+    return np.unique(word_codes(list(words)).codes)
 
 
 def is_in(codes: Codes, known: Codes) -> Flags:

@@ -126,8 +126,10 @@ def ratio_interval(
     x, y = _array(numerators), _array(denominators)
     sums, sizes = _cluster_sums(x, y, clusters)
     method = "jackknife t over items" if clusters is None else f"jackknife t over {len(sums)} clusters"
+    if not y.sum() > 0:
+        raise ValueError(f"a ratio needs denominators that add up to more than 0, found {y.sum():g}")
     value = float(x.sum() / y.sum())
-    if len(sums) < 2:
+    if len(sums) < 2 or not (sizes.sum() > sizes).all():  # one holds all there is: without it there is no ratio
         return _around(value, math.inf, n=x.size, method=method)
     _, se = _jackknife(sums, sizes)
     return _around(value, _t(len(sums) - 1, alpha) * se, n=x.size, method=method)

@@ -64,7 +64,8 @@ def fit_logistic(
 ) -> Fits:  # fmt: skip
     """Fit F classifiers to CSR rows [N, D] with labels [N] in 0..K-1; deterministic, in the number format of the rows.
 
-    It ends when every gradient is below `tolerance` times what it was at the start. ValueError when a fit sees no row.
+    It ends when every gradient is below `tolerance` times what it was at the start, or when no step helps. ValueError
+    when a fit sees no row.
     """
     if not masks_FN.any(axis=1).all():
         raise ValueError("a fit sees no row")
@@ -82,6 +83,8 @@ def fit_logistic(
         minus_F = np.full(len(masks_FN), -1.0)
         step, change = moved.plus(point, minus_F), new_slope.plus(slope, minus_F)
         pairs.append((step, change, step.dot(change)))
+        if not step.own.any():
+            break  # rounding hides any further decrease
         point, slope = moved, new_slope
         last_F = np.sqrt(slope.dot(slope))
         steps += 1

@@ -1,4 +1,4 @@
-"""How often each task is trained on, whatever the number of its rows."""
+"""How often each task, or each file, is trained on, whatever the number of its rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FLAN_CAP = 3_000
 
 
 class MixtureConfig(Config):
-    """[tasks.mixture]: the share of each task in what is trained."""
+    """[tasks.mixture]: the share of each task (of a file or cluster, where these are mixed) in what is trained."""
 
     how: How = pydantic.Field("proportional", json_schema_extra=known_as("strategy", "mixing"))
     """By the number of rows up to the cap (proportional), flattened by the temperature, by weights, or equal."""
@@ -38,9 +38,9 @@ class MixtureConfig(Config):
             raise ValueError("weights is negative for a task; a weight is 0 or more")
         return self
 
-    def rates(self, sizes: Mapping[str, int]) -> dict[str, float]:
-        """The share of each task, by its number of rows."""
-        return rates(sizes, how=self.how, cap=self.cap, temperature=self.temperature, weights=self.weights)
+    def rates(self, sizes: Mapping[str, int], *, where: str = "tasks.mixture") -> dict[str, float]:
+        """The share of each task, by its number of rows; `where` is the place of these keys, for errors."""
+        return rates(sizes, how=self.how, cap=self.cap, temperature=self.temperature, weights=self.weights, where=where)
 
 
 def rates(
@@ -50,6 +50,7 @@ def rates(
     cap: int | None = FLAN_CAP,
     temperature: float = 1.0,
     weights: Mapping[str, float] | None = None,
+    where: str = "tasks.mixture",
 ) -> dict[str, float]:
     """The share of each name, in 0..1 and together 1. A name without rows has none, whatever its weight.
 
@@ -60,7 +61,7 @@ def rates(
     {'large': 0.75, 'small': 0.25}
     """
     if how == "weights":
-        _check_names(sizes, weights or {})
+        _check_names(sizes, weights or {}, where)
     parts = {}
     for name, size in sizes.items():
         capped = float(size if cap is None else min(size, cap))
@@ -76,21 +77,21 @@ def rates(
     if not total:
         raise ConfigError(
             "a mixture is empty",
-            [Problem(where="tasks.mixture", found="no task with rows and a share", expected="at least one",
+            [Problem(where=where, found="no task with rows and a share", expected="at least one",
                      fix="give a task rows, and a weight above 0")],
         )  # fmt: skip
     return {name: part / total for name, part in parts.items()}
 
 
-def _check_names(sizes: Mapping[str, int], weights: Mapping[str, float]) -> None:
+def _check_names(sizes: Mapping[str, int], weights: Mapping[str, float], where: str) -> None:
     problems = [
-        Problem(where=f"tasks.mixture.weights.{name}", found="no weight", expected="a weight for every task",
+        Problem(where=f"{where}.weights.{name}", found="no weight", expected="a weight for every task",
                 fix="add it; 0 leaves the task out")
         for name in sizes
         if name not in weights
     ]  # fmt: skip
     problems += [
-        Problem(where=f"tasks.mixture.weights.{name}", found="a weight", expected=f"one of {', '.join(sizes)}",
+        Problem(where=f"{where}.weights.{name}", found="a weight", expected=f"one of {', '.join(sizes)}",
                 fix="correct the name, or remove it")
         for name in weights
         if name not in sizes

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
 from luthier.config import Config, known_as
+from luthier.tasks.mixture import MixtureConfig
+
+MixedBy = Literal["source", "task", "cluster"]
+MIXED_BY: tuple[MixedBy, ...] = get_args(MixedBy)
 
 
 class ModelConfig(Config):
@@ -161,6 +165,11 @@ class TrainConfig(Config):
     dpo: DpoSettings = DpoSettings()
     grpo: GrpoSettings = GrpoSettings()
     text: TextSettings = TextSettings()
+    mixture: MixtureConfig | None = None
+    """How often each file, task or cluster comes, whatever the number of its rows (sft). Without this table every row
+    comes once an epoch."""
+    mixture_by: MixedBy = Field("source", json_schema_extra=known_as("mix_by"))
+    """What `mixture` is over: the files that rows came from, their tasks, or their clusters."""
     save_every: int | None = Field(None, ge=1, json_schema_extra=known_as("save_steps"))
     """Steps between checkpoints; without it, about ten a run."""
     keep_checkpoints: int = Field(2, ge=1, json_schema_extra=known_as("save_total_limit"))
@@ -205,6 +214,7 @@ READ_BY: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "overlong": (("sft", "dpo"), {"grpo": "set grpo.max_new_tokens"}),
     "neftune_alpha": (("sft",), {}),
     "text.files": (("sft",), {"pretrain": "name the files in data.files"}),
+    "mixture": (("sft",), {}),
     "router_weight": (("sft", "pretrain"), {}),
     # Answers are drawn in the weights' own format: a loss in another would not be that of what was drawn.
     "autocast": (("sft", "pretrain", "dpo"), {}),
@@ -242,6 +252,8 @@ def _of_other_choices(config: TrainConfig) -> Iterator[str]:
                 yield f'{key} is not read by optim.name = "adafactor"; leave it out'
     if not config.text.files and _differs(config, "text.share"):
         yield "text.share is not read without text.files; set it, or leave the share out"
+    if config.mixture is None and _differs(config, "mixture_by"):
+        yield "mixture_by is not read without the table mixture; write it, or leave mixture_by out"
 
 
 def _of_measurements(config: TrainConfig) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from luthier.errors import DataError, Problem
 from luthier.models.load import Model
@@ -18,6 +19,7 @@ from luthier.train.batch import Batch, Row, micro_batches, mix_text, plan_steps,
 from luthier.train.config import TrainConfig
 from luthier.train.engine import Work
 from luthier.train.fit import NOTHING, Load
+from luthier.train.mixing import mixed
 from luthier.train.preference import dpo, pairs_of, reference_logprobs
 from luthier.train.rl import GradeAll, grpo
 from luthier.train.sft import mean_nll, sft
@@ -119,7 +121,8 @@ def planned(
             return dpo(network, rows(chosen), torch.zeros(2 * len(chosen)), one, how=how)
         return sft(network, rows(chosen), one, how=how, router_weight=router_weight(network, config))
 
-    steps = _steps(units, text, config)
+    order = mixed(data.examples, [unit[0] for unit in units], config)
+    steps = _steps(units, text, config, order.plan if order else None)
     sampled, load, largest = _counted(steps, pieces)
     tokens = sum(map(_size, (unit for step in steps for unit in step)))
     return Planned(
@@ -206,19 +209,21 @@ class _Reader:
         return [units[i % len(units)] for i in range(wanted)] if units else []
 
 
-def _steps(units: Units, text: Units, config: TrainConfig) -> list[Units]:
-    """The units of each step, as the method's own plan takes them."""
-    plan = plan_steps(
+def _steps(
+    units: Units, text: Units, config: TrainConfig, given: Sequence[NDArray[np.int64]] | None = None
+) -> list[Units]:
+    """The units of each step, as the method's own plan, or the one of a mixture, takes them."""
+    plan = given or plan_steps(
         [_size(unit) for unit in units], batch_rows=config.batch_rows, batch_tokens=config.batch_tokens,
         max_steps=config.max_steps, epochs=config.epochs, seed=config.seed,
     )  # fmt: skip
-    mixed: list[list[int]] = [[]] * len(plan)
+    texts: list[list[int]] = [[]] * len(plan)
     if text:
-        mixed = mix_text(
+        texts = mix_text(
             plan, weights=[unit[0].weight for unit in units], text_weights=[unit[0].weight for unit in text],
             share=config.text.share, seed=config.seed,
         )  # fmt: skip
-    return [[*(units[i] for i in own), *(text[i] for i in more)] for own, more in zip(plan, mixed, strict=True)]
+    return [[*(units[i] for i in own), *(text[i] for i in more)] for own, more in zip(plan, texts, strict=True)]
 
 
 def _counted(steps: Sequence[Units], pieces: Callable[[Units], list[Piece]]) -> tuple[list[Units], Load, Piece]:

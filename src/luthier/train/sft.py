@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from luthier.models.passes import Pass, Passed, forward
@@ -28,9 +30,13 @@ def sft(
     how: Pass = PADDED,
     text: Sequence[Row] = (),
     router_weight: float = 0.0,
+    plan: Sequence[NDArray[np.int64]] | None = None,
 ) -> Work:
-    """The work of a supervised run over `rows`, with rows of plain `text` among them (`config.text.share`)."""
-    chosen_of, num_steps = _plan(rows, text, config)
+    """The work of a supervised run over `rows`, with rows of plain `text` among them (`config.text.share`).
+
+    `plan` holds the indices of the rows of each step, where a mixture decides them.
+    """
+    chosen_of, num_steps = _plan(rows, text, config, plan)
     state = {"count": 1.0, "tokens": 1.0}
 
     def prepare(step: int) -> StepWork:
@@ -66,10 +72,10 @@ def _noise(network: Any, batch: Batch, config: TrainConfig) -> AbstractContextMa
 
 
 def _plan(
-    rows: Sequence[Row], text: Sequence[Row], config: TrainConfig
+    rows: Sequence[Row], text: Sequence[Row], config: TrainConfig, given: Sequence[NDArray[np.int64]] | None
 ) -> tuple[Callable[[int], tuple[list[Row], list[Row]]], int]:
     """The rows and the pieces of text of each step (from 1), and the number of steps."""
-    plan = plan_steps(
+    plan = given or plan_steps(
         [len(row.token_ids) for row in rows],
         batch_rows=config.batch_rows,
         batch_tokens=config.batch_tokens,

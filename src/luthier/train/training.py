@@ -29,6 +29,7 @@ from luthier.train.engine import Work, peak_memory_gib
 from luthier.train.freezing import freeze
 from luthier.train.loop import Measure, Place, logged_losses, run_steps
 from luthier.train.machine import in_training
+from luthier.train.mixing import Mixed, mixed
 from luthier.train.preference import dpo, pairs_of, reference_logprobs
 from luthier.train.rl import GradeAll, grpo
 from luthier.train.sft import mean_nll, sft
@@ -115,6 +116,7 @@ def train(
             "method": config.method, "adapter": config.adapter, "digest": trained.digest, "steps": trained.num_steps,
             "best_step": trained.best_step, "loss_first": trained.first_loss, "loss_last": trained.last_loss,
             "rows": task.ledger, "base": model.digest,
+            **({"mixture": task.mixed.epochs(ended.num_steps)} if task.mixed else {}),
         })  # fmt: skip
     return trained
 
@@ -234,6 +236,7 @@ class _Task(NamedTuple):
     work: Work
     ledger: dict[str, int]
     dev_rows: Sequence[Row] = ()
+    mixed: Mixed | None = None
 
 
 def _task(
@@ -267,12 +270,15 @@ def _task(
     text = read(data.text) if data.text else None
     if text:
         _need(text.rows, "pieces of text", place)
+    order = mixed(data.examples, rows.rows, config)
+    for line in order.lines() if order else ():
+        place.run.say(f"{place.kind} | {line}")
     work = sft(
         network, rows.rows, config, how=how, text=text.rows if text else (),
-        router_weight=router_weight(network, config),
+        router_weight=router_weight(network, config), plan=order.plan if order else None,
     )  # fmt: skip
     ledger = rows.ledger | ({"pieces of text": text.ledger["kept"]} if text else {})
-    return _Task(work, ledger, dev.rows)
+    return _Task(work, ledger, dev.rows, order)
 
 
 def router_weight(network: Any, config: TrainConfig) -> float:

@@ -137,6 +137,43 @@ def test_a_call_of_a_tool_is_no_empty_answer():
     assert answer_flags(Example.of(turns)) == []
 
 
+def test_texts_that_are_nested_deep_or_have_many_lines_are_read_in_time():
+    deep = '[{"a":' + "[" * 200_000
+    assert flags_of("Name the lake. Respond in JSON.", deep) == [answers.CUT_OFF, answers.NOT_JSON]
+    # Each line three times: comparing every line with every other would take minutes.
+    log = "\n".join(f"line {i // 3} of the log of the mill behind the lake" for i in range(60_000))
+    assert flags_of(ASK, log) == []
+
+
+@pytest.mark.parametrize(("answer", "is_json"), [
+    ('The list [] is empty, so: {"name": "Long Lake"}', True), ("{}", False), ("[]", False), ("17", True),
+    ('"Long Lake"', True), ('""', False),
+])  # fmt: skip
+def test_an_empty_object_is_not_what_was_asked_for_and_does_not_hide_another(answer, is_json):
+    assert (answers.NOT_JSON not in flags_of("Name the lake. Respond in JSON.", answer)) is is_json
+
+
+def test_a_fault_comes_with_the_beginning_and_the_end_of_its_answer():
+    found = answers.answer_faults(
+        conversation(ASK, "I'm sorry, but I can't assist with that.", ASK, f"{PROSE * 9} and the")
+    )
+    assert found[answers.REFUSAL] == "I'm sorry, but I can't assist with that."
+    assert found[answers.CUT_OFF].startswith(PROSE[:60]) and found[answers.CUT_OFF].endswith("and the")
+    assert len(found[answers.CUT_OFF]) == 2 * answers.SHOWN_CHARACTERS + len(" ... ")
+
+
+def test_languages_are_not_asked_for_where_both_texts_are_plainly_english():
+    def never(text):
+        raise AssertionError("asked")
+
+    assert (
+        flags_of(
+            "What is the depth of the lake in our village?", PROSE + " What is it to you and your friends?", guess=never
+        )
+        == []
+    )
+
+
 def test_the_target_of_an_item_without_an_answer_is_looked_at():
     asked = [Message(role="user", content=ASK)]
     assert answer_flags(Example.of(asked, targets=["N/A"])) == [answers.EMPTY]

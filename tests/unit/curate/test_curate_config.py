@@ -33,3 +33,17 @@ def test_names_of_other_tools_get_a_hint():
         made(CurateConfig, {"test_size": 0.1})
     with pytest.raises(ConfigError, match="did you mean licence"):
         made(CurateConfig, {"license": "MIT"})
+
+
+@pytest.mark.parametrize("keep", [0, -3, 1.0, 1.5, 0.0, True, "half"])
+def test_what_is_neither_a_number_of_rows_nor_a_share_is_refused(keep):
+    with pytest.raises(ConfigError, match="keep"):
+        made(CurateConfig, {"select": {"keep": keep}})
+
+
+def test_rows_to_keep_are_a_number_or_a_share():
+    assert made(CurateConfig, {"select": {"keep": 1000}}).select.keep == 1000
+    assert made(CurateConfig, {"select": {"keep": 0.25}}).select.keep == 0.25
+    assert made(CurateConfig, {"select": {"keep": "none"}}).select.keep is None
+    with pytest.raises(ConfigError, match="methods"):
+        made(CurateConfig, {"select": {"keep": 5, "methods": []}})

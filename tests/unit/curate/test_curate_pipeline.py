@@ -116,7 +116,7 @@ def test_the_same_rows_give_the_same_bytes(tmp_path):
     for folder in folders:
         curate([data], out=folder, config=CurateConfig(seed=5), say=silent)
     names = {path.name for path in folders[0].iterdir()} - {"timings.json"}
-    assert len(names) == 18  # thirteen files, of which five have a version beside them
+    assert len(names) == 19  # fourteen files, of which five have a version beside them
     for name in names:
         one, two = ((folder / name).read_bytes() for folder in folders)
         assert one == two, name

@@ -1,12 +1,11 @@
-"""Questions of evaluations: what a template says counts for nothing, what a question says by itself counts whole."""
+"""Questions of evaluation files: read from any shape, counted, and known by what is their own."""
 
 import json
 
 import pytest
 
-from luthier.curate.questions import TEMPLATE_QUESTIONS, read_questions, without_templates
+from luthier.curate.questions import read_questions
 from luthier.errors import DataError
-from luthier.similarity.containment import QuestionIndex
 
 TEMPLATE = "You will be given a sentence about the weather and you must say what the mood of its writer is in one word"
 
@@ -22,31 +21,12 @@ def names(index, text):
     return [match.name for match in index.matches(text)]
 
 
-def test_a_row_of_the_same_template_holds_no_question_and_one_with_the_same_slots_holds_it():
-    every = questions(TEMPLATE_QUESTIONS + 1)
-    plain = QuestionIndex.of(every)
-    index = without_templates(plain)
-    other = f"{TEMPLATE}: I saw nothing but clouds all day"
-    assert len(names(plain, other)) == len(every)
-    assert names(index, other) == []
-    (match,) = index.matches(f"Please. {every[3][1]} Thanks.")
-    assert (match.name, match.share) == ("e:3", 1.0)
-
-
-def test_what_few_questions_share_counts():
-    index = without_templates(QuestionIndex.of(questions(TEMPLATE_QUESTIONS)))
-    assert len(names(index, f"{TEMPLATE}: I saw nothing but clouds all day")) == TEMPLATE_QUESTIONS
-
-
-def test_short_questions_and_questions_without_words_are_left_as_they_are():
-    index = without_templates(QuestionIndex.of([("a", "who is it?"), ("b", ""), *questions(30)]))
-    assert names(index, "Who is it") == ["a"] and names(index, "") == []
-    assert without_templates(QuestionIndex.of([])).names == ()
-
-
-def test_a_question_that_stands_more_often_than_that_is_found_no_more_and_breaks_nothing():
-    index = without_templates(QuestionIndex.of([(f"e:{k}", TEMPLATE) for k in range(TEMPLATE_QUESTIONS + 1)]))
-    assert names(index, TEMPLATE) == []
+def test_what_the_template_of_a_file_says_counts_for_nothing(tmp_path):
+    path = tmp_path / "suite.jsonl"
+    path.write_text("".join(json.dumps({"prompt": text, "completion": "x"}) + "\n" for _, text in questions(11)))
+    index = read_questions([path], columns={}).index
+    assert names(index, f"{TEMPLATE}: I saw nothing but clouds all day") == []
+    assert names(index, f"Please. {questions(11)[3][1]} Thanks.") == [f"{path}:4"]
 
 
 def test_questions_are_read_from_any_shape_and_counted_by_file(tmp_path):

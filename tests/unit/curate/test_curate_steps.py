@@ -63,6 +63,7 @@ WRONG = [
     (["review", "clean", "exact"], "finds rows by their id"),
     (["conflicts", "near"], "reports what"),
     (["clean", "clean"], "twice"),
+    (["select", "labels"], "must stand last"),
 ]
 
 
@@ -83,6 +84,7 @@ KEYS = [
     ({"languages": {"keep": ["en"]}}, "language"),
     ({"leaks": {"against": ["test.jsonl"]}}, "leaks"),
     ({"decisions": "review.jsonl"}, "review"),
+    ({"select": {"keep": 10}}, "select"),
 ]
 
 

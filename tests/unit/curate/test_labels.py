@@ -66,7 +66,7 @@ def test_three_hundred_planted_labels_of_practice_tasks_are_found(task):
     texts, right = practice_task(task, 3_000)
     given, where = planted(Random(2), right, 300)
     precision, recall = hits(wrong_labels(texts, given), where)
-    assert precision >= 0.95 and recall >= 0.7
+    assert precision >= 0.9 and recall >= 0.9
 
 
 def test_labels_that_nobody_touched_are_left_in_peace():
@@ -195,6 +195,40 @@ def test_no_row_is_judged_by_a_classifier_that_saw_it():
     texts = [f"word{i}only word{i}only" for i in range(120)]
     probabilities = out_of_fold(Task(texts, labels, None, 2), seed=0)
     assert (probabilities.argmax(axis=1) == labels).mean() < 0.65
+
+
+def test_texts_that_are_all_one_are_not_judged():
+    """Prompts of which nothing is left without their options: no fold can be held out."""
+    judged = judge_labels(["", " "] * 30, ["good", "bad", "good"] * 20)
+    assert judged.suspects == () and judged.rows == 0 and judged.note == "all rows have one text"
+
+
+def test_a_task_without_hope_is_given_up_after_a_fifth_of_the_folds():
+    rng = Random(14)
+    texts, right = colours(rng, 400)
+    lots = [rng.choice("ab") * 2 for _ in texts]
+    judged = judge_labels(texts, lots)
+    assert judged.rows == 80 and judged.suspects == () and "too little" in judged.note
+    assert judge_labels(texts, right).rows == 400
+    numbers = np.array([name == "aa" for name in lots]).astype(np.int64)
+    seen = out_of_fold(Task(texts, numbers, None, 2), seed=0, least_agreement=0.9).any(axis=1)
+    assert seen.sum() == 80
+
+
+def test_suspects_end_where_too_few_of_them_would_be_wrong(monkeypatch):
+    """By their confidences: 0.9 and 0.75 on average 0.83, with 0.5 and 0.3 on average 0.61."""
+
+    class Found:
+        odds = confidence = np.array([0.3, 0.9, 0.5, 0.75, *[0.0] * 56])
+        likely = np.zeros(60, dtype=np.int64)
+
+    monkeypatch.setattr(labels_module, "evidence", lambda *args, **kwargs: Found)
+    monkeypatch.setattr(labels_module, "likely_wrong", lambda probabilities, labels: Found.odds > 0)
+    texts, right = colours(Random(15), 60)
+    for bound, wanted in ((1.0, [1, 3, 2]), (0.5, [1, 3, 2]), (0.4, [1, 3, 2]), (0.2, [1, 3, 2, 0])):
+        monkeypatch.setattr(labels_module, "LEAST_CONFIDENCE", bound)
+        found = judge_labels(texts, right, least_precision=0.71)
+        assert [suspect.index for suspect in found.suspects] == wanted
 
 
 def test_lists_of_different_lengths_are_refused():

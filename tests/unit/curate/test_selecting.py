@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import luthier.curate.selecting as selecting
-from luthier.curate.selecting import Candidate, facility_location, select
+from luthier.curate.selecting import Candidate, facility_location, select, word_coverage
 from luthier.errors import ConfigError
 
 
@@ -144,6 +144,33 @@ def test_facility_location_is_near_the_best_subset():
     assert similarity[:, facility_location(similarity)[:3]].max(axis=1).sum() >= (1 - 1 / math.e) * best
 
 
+def test_word_coverage_is_the_share_of_different_words():
+    rows = [Candidate("the lake", "The mill"), Candidate("a lake", "cold"), Candidate("road", "road")]
+    subsets = {"first": np.array([0]), "last two": np.array([1, 2]), "none": np.array([], np.int64)}
+    # Of the, lake, mill, a, cold, road: three; a, lake, cold, road.
+    assert word_coverage(rows, subsets) == {"first": 0.5, "last two": round(4 / 6, 4), "none": 0.0}
+    assert select(rows, method="length", keep=3, seed=0).report["kept"]["word_coverage"] == 1.0
+
+
+def test_the_control_is_one_lot_for_all_methods():
+    rows = rows_of(60)
+    controls = [select(rows, method=method, keep=6, seed=1).control for method in ("length", "diversity")]
+    assert controls[0] == controls[1]
+
+
+def test_rows_may_be_fetched_when_they_are_asked_for():
+    class Fetched:
+        def __len__(self):
+            return 40
+
+        def __getitem__(self, row):
+            return listed[row]
+
+    listed = rows_of(40)
+    for method in ("length", "diversity"):
+        assert select(Fetched(), method=method, keep=5, seed=0) == select(listed, method=method, keep=5, seed=0)
+
+
 def test_diversity_takes_one_of_each_kind_before_a_second():
     kinds = ["the lake is cold and deep", "my invoice of march is wrong", "play the song of the birds again"]
     rows = [Candidate(f"{kind} {word}", "yes") for kind in kinds for word in ("now", "today", "please", "soon", "then")]
@@ -166,8 +193,8 @@ def test_every_block_gives_its_share(monkeypatch):
 
 
 @pytest.mark.parametrize(("arguments", "where"), [
-    ({"method": "ifd", "keep": 1}, "curate.select.method"), ({"method": "luck", "keep": 1}, "curate.select.method"),
-    ({"method": (), "keep": 1}, "curate.select.method"), ({"method": "length", "keep": 5}, "curate.select.keep"),
+    ({"method": "ifd", "keep": 1}, "curate.select.methods"), ({"method": "luck", "keep": 1}, "curate.select.methods"),
+    ({"method": (), "keep": 1}, "curate.select.methods"), ({"method": "length", "keep": 5}, "curate.select.keep"),
     ({"method": "length", "keep": 0}, "curate.select.keep"),
 ])  # fmt: skip
 def test_a_selection_that_cannot_be_made_is_an_error_with_its_place(arguments, where):

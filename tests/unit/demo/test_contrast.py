@@ -1,16 +1,19 @@
 """Contrast sets tell apart what is asked; paraphrase sets ask one thing."""
 
 import re
-from random import Random
+from functools import cache
 
 import pytest
 
-from luthier.demo.contrast import PHRASINGS, contrast_sets
-from luthier.demo.makers import conversation, intent, style, tutoring, writing
+from luthier.demo.collection import practice_collection, runs_of_words
+from luthier.demo.contrast import _ADJECTIVE, _ANIMAL, _INTENT, _LIST, _PASSAGE, PHRASINGS, contrast_sets
+from luthier.demo.makers import intent
+from luthier.demo.text import documents
 from luthier.graders import GRADERS
 from luthier.records import Completion, Example, Message
 
 SETS = contrast_sets(1)
+SLOT = re.compile(r"\{\w+\}")
 
 
 def is_right(member, text):
@@ -54,21 +57,32 @@ def test_the_same_seed_gives_the_same_sets_and_another_seed_others():
     assert contrast_sets(2) != SETS
 
 
-def test_no_run_of_four_words_of_an_intent_prompt_stands_in_the_text():
-    contents = sorted((text for t in intent.TOPICS for text in (t.do, t.doing)), key=len, reverse=True)
-    prompts = [m.prompt for g in SETS if "/intent/" in g.name for m in g.members]
-    cut = re.compile("|".join(re.escape(text) for text in contents))
-    wanted = {run for prompt in prompts for part in cut.split(prompt) for run in runs(part)}
-    rng = Random(2)
-    for module in (conversation, intent, style, tutoring, writing):
-        for skill in module.SKILLS:
-            for _ in range(200):
-                request = skill.make(rng)
-                assert not runs(request.ask) & wanted, request
-    for _ in range(500):
-        assert not runs(intent.lesson(rng)) & wanted
+SORTS = {"intent": _INTENT, "list": _LIST, "adjective": _ADJECTIVE, "animal": _ANIMAL, "passage": _PASSAGE}
+each_phrasing = pytest.mark.parametrize(
+    "phrasing", [p for sort in SORTS.values() for phrasings in sort.values() for p in phrasings]
+)
 
 
-def runs(text):
-    words = re.findall(r"[^\W_]+", text.lower())
-    return {tuple(words[i : i + 4]) for i in range(len(words) - 3)}
+@cache
+def runs_in_the_text():
+    return set().union(*(runs_of_words(document) for document in documents(7, 3000)))
+
+
+@cache
+def wordings_of_templates():
+    return {shape(turn) for task in practice_collection().tasks for t in task.templates for turn in t.turns}
+
+
+@each_phrasing
+def test_no_run_of_four_words_of_a_phrasing_stands_in_the_text(phrasing):
+    assert [run for piece in SLOT.split(phrasing) for run in runs_of_words(piece) if run in runs_in_the_text()] == []
+
+
+@each_phrasing
+def test_no_phrasing_is_a_template(phrasing):
+    assert shape(phrasing) not in wordings_of_templates()
+
+
+def shape(text):
+    """The words of a template, whatever its slots are called, without case and signs."""
+    return tuple(re.findall(r"[\w']+|\0", SLOT.sub("\0", text).lower()))

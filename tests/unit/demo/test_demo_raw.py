@@ -104,7 +104,7 @@ def test_curation_finds_what_it_can_find_and_takes_the_rest(
     }
     merged = [json.loads(line) for line in done.paths["merged"].read_text(encoding="utf-8").splitlines()]
     found = {frozenset((row["where"], row["into_where"])) for row in merged if row["rule"] == "near-duplicate"}
-    assert found <= near  # rows of tasks differ in slots by design, so few of these edits can be told from another row
+    assert found == near  # although rows of one task differ in a word or two by design
     merged_by = {"duplicate": truth["total"]["exact_duplicates"], "near-duplicate": len(found)}
     assert done.ledger["merged"] == {rule: count for rule, count in merged_by.items() if count}
     assert done.ledger["kept"] == ROWS - len(found)

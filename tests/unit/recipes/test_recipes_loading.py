@@ -32,7 +32,7 @@ def test_a_file_is_read_as_the_kind_that_it_names_and_without_one_as_tune(recipe
 
 @pytest.mark.parametrize("named", ['"tone"', "3", '["tune"]'])
 def test_another_kind_is_refused_with_its_line(recipe, named):
-    with pytest.raises(ConfigError, match=r'recipe\.toml:2: recipe: found .*expected "tune", "pretrain" or "study"'):
+    with pytest.raises(ConfigError, match=r'recipe\.toml:2: recipe: found .*expected "tune", "pretrain", "study" or "synthesise"'):
         recipe(f"# mine\nrecipe = {named}\n")
 
 

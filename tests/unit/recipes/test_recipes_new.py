@@ -4,8 +4,15 @@ import json
 import tomllib
 
 import pytest
+from small_collection import write_collection
 
+from luthier.config import load_config
+from luthier.errors import ConfigError
+from luthier.recipes import new
 from luthier.recipes.new import write_new
+from luthier.recipes.studying.config import StudyRecipe
+from luthier.recipes.studying.plan import plan
+from luthier.recipes.studying.rows import read_tasks
 
 EXAMPLE = {"prompt": "a", "completion": "b"}
 PREFERENCE = {"prompt": "a", "chosen": "b", "rejected": "c"}
@@ -19,3 +26,25 @@ def test_rows_of_preferences_alone_are_trained_on_as_preferences(tmp_path, rows,
     lines = write_new("tune", files=[tmp_path / "rows.jsonl"], model=None, out=tmp_path / "recipe.toml")
     assert tomllib.loads((tmp_path / "recipe.toml").read_text())["train"]["method"] == method
     assert ("1 preference" in lines[0]) == (PREFERENCE in rows)
+
+
+def test_a_study_of_other_tasks_has_numbers_that_suit_them(tmp_path):
+    write_collection(tmp_path / "mine")
+    out = tmp_path / "mine.toml"
+    write_new("study", files=[tmp_path / "mine"], model="base", out=out)
+    recipe = load_config(StudyRecipe, out)
+    assert recipe.study.clusters == (1, 2, "all") and recipe.study.tasks == (3,)
+    assert plan(read_tasks(recipe.tasks), recipe.study, recipe.tasks, base="base")
+
+
+def test_a_study_of_other_tasks_asks_for_a_model(tmp_path):
+    write_collection(tmp_path / "mine")
+    with pytest.raises(ConfigError, match=r"no --model, expected the base .*\n  Fix: add --model FOLDER"):
+        write_new("study", files=[tmp_path / "mine"], model=None, out=tmp_path / "mine.toml")
+    assert not (tmp_path / "mine.toml").exists()
+
+
+def test_a_key_that_the_copied_recipe_lacks_is_no_silent_nothing():
+    with pytest.raises(AssertionError, match="tasks stands 0 times"):
+        new._set("[study]\nseeds = [1]\n", "tasks", "[2]")
+    assert new._insert("[study]\nseeds = [1]\n", "tasks", "[2]", after="seeds") == "[study]\nseeds = [1]\ntasks = [2]\n"

@@ -15,6 +15,8 @@ import pytest
 
 from luthier.config import validate
 from luthier.demo.collection import TASKS_FOLDER
+from luthier.demo.makers.words import PAST_FORM
+from luthier.demo.world import ANIMALS, KIND_OF, THINGS
 from luthier.recipes.studying import rows as study_rows
 from luthier.recipes.studying.config import StudyRecipe
 from luthier.recipes.studying.plan import Arm, plan, split_rows
@@ -139,6 +141,64 @@ def test_no_arm_of_the_practice_world_trains_on_what_its_block_holds_out(choice,
     assert {name for name in trained if tasks[name]["sources"] & sources} == set()
     assert trained.isdisjoint(settings["held_out_tasks"])
     assert all(tasks[item.task]["clusters"] <= held_out["clusters"] for item in items.clusters)
+
+
+def test_no_training_row_tells_what_a_held_out_task_asks_for(monkeypatch):
+    """Contents, whatever is declared: sizes, prices, past forms, kinds, and places in a list of things shown."""
+    world = World(monkeypatch)
+    told = [told_by(arm.held_out, world.read(arm)[0].examples) for arm in world.arms]
+    assert [sum(num.values()) for _, num in told] == [0, 0, 0], [shown for shown, _ in told]
+
+
+def test_what_tells_a_held_out_fact_is_found():
+    """The rows that the search above is for; each was trained once."""
+    leaks = {
+        ("words", "comparison"): (
+            ("How many coins is a drum?", "30"), ("What size is a fox?", "middle"),
+            ("The question is: what did Jack take? The answer is: shoe.", "Jack took the shoe."),
+            ("Jack took a shoe at the mill. Write a question.", "What did Jack take?"),
+        ),
+        ("sentiment", "lists"): (("My requests today: a potato / an owl / a mouse. Which came first?", "a potato"),),
+        ("translation", "entailment"): (("What kind of thing is this: fox?\n\nOPTIONS:\n- animal", "animal"),),
+    }  # fmt: skip
+    for held_out, rows in leaks.items():
+        for asked, answer in rows:
+            row = Example.of([Message(role="user", content=asked), Message(role="assistant", content=answer)])
+            assert sum(told_by(held_out, [row])[1].values()) == 1, asked
+
+
+KINDS = set(KIND_OF.values())
+NAMED = {thing.name for thing in THINGS} | {animal.name for animal in ANIMALS}
+VERB_OF = {past: verb for verb, past in PAST_FORM.items() if past != verb}
+THING = "|".join(thing.name for thing in THINGS)
+MEASURE = rf"coins is an? |\bthe price of an? |\b({THING}) costs \d|coins for an? |\b(what|in) size\b"
+PLACE = r"\bcame (first|last)|\b(first|last|second|third) (thing|word|request) (in|from|that|did)\b"
+# Forms that are also words of other senses, a saw and the left, or words of requests: "write", "people make".
+NO_DEED = {"saw", "left", "felt", "made", "make", "like", "liked", "write", "wrote"}
+
+
+def told_by(held_out: tuple[str, ...], train: list[Example]) -> tuple[list[str], Counter[str]]:
+    """The first examples that tell what a task of these clusters asks for, and how many do, by what they tell."""
+    shown, num = [], Counter()
+    for example in train:
+        everything = "\n".join(m.content for m in example.messages).lower()
+        asked, answer = set(words(text(example))), words(example.messages[-1].content)
+        kinds = []
+        if "comparison" in held_out and re.search(MEASURE, everything):
+            kinds.append("measure")
+        if "words" in held_out and any(
+            word not in asked and not {word, other} & NO_DEED and other in asked
+            for word in answer for other in (PAST_FORM.get(word), VERB_OF.get(word))
+        ):  # fmt: skip
+            kinds.append("past form")
+        if "lists" in held_out and re.search(PLACE, everything):
+            kinds.append("place in a list")
+        if "entailment" in held_out and " ".join(answer) in KINDS and asked & NAMED:
+            kinds.append("kind")
+        num.update(kinds)
+        if kinds and len(shown) < 5:
+            shown.append(f"{kinds[0]}: {example.task}: {everything}")
+    return shown, num
 
 
 def test_a_leak_is_dropped_and_one_that_is_not_dropped_is_in_the_certificate(monkeypatch):

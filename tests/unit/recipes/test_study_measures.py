@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from small_collection import small_recipe, write_collection
 import luthier
 from fakes import ScriptedGenerate, write_tiny_model
 from luthier.errors import ConfigError
+from luthier.models.protocols import plain_protocol
 from luthier.recipes.studying.arms import Bench, do, pretraining
 from luthier.recipes.studying.config import StudyEvaluateConfig
 from luthier.recipes.studying.measures import base_ways, check_metrics, copied, shots_for
@@ -52,11 +54,11 @@ def test_copying_the_prompt_is_scored_without_a_model():
     assert [row["generated"] for row in found["clusters"]] == [0.0] and found["phrasings"] == []
 
 
-def test_the_base_is_read_in_three_ways_and_the_better_of_those_without_examples_counts(tmp_path, tiny_model_folder):
+def test_the_base_is_read_in_four_ways_and_the_better_of_those_without_examples_counts(tmp_path, tiny_model_folder):
     bench, arms = bench_of(tmp_path, tiny_model_folder)
     found = do(arms["base.s1.h1"], bench, arms)
-    assert list(found["readings"]) == ["chat", "plain", "few_shot"] and found["arm"]["clusters"] == 0
-    assert set(found["forms"]) == {"plain", "few_shot"} and found["graders"] == ["choice"]
+    assert list(found["readings"]) == ["chat", "plain", "few_shot", "few_shot_own"] and found["arm"]["clusters"] == 0
+    assert set(found["forms"]) == {"plain", "few_shot", "few_shot_own"} and found["graders"] == ["choice"]
     for rung, rows in found["items"].items():
         means = {name: sum(row["generated"] for row in found["readings"][name][rung]) for name in ("chat", "plain")}
         best = found["best"][rung]
@@ -82,16 +84,33 @@ def test_plain_shows_no_solved_example_few_shot_does_and_each_takes_the_form_tha
     monkeypatch.setattr("luthier.models.generate.generator", generator)
     known = [solved(f"ask {n}", f"solved {n}", task="t", cluster="c") for n in range(6)]
     config = StudyEvaluateConfig(shots=2)
-    ways = base_ways(tiny_model, config, known=known)
-    assert ways.forms == {"plain": "arrow", "few_shot": "q_and_a"} and ways.protocols["chat"] is None
+    held_out = [solved(f"new {n}", f"solved new {n}", task="u", cluster="d") for n in range(3)]
+    ways = base_ways(tiny_model, config, known=known, held_out=held_out)
+    forms = {"plain": "arrow", "few_shot": "q_and_a", "few_shot_own": "q_and_a"}
+    assert ways.forms == forms and ways.protocols["chat"] is None
     new = solved("what now", "x", task="u", cluster="d")
     texts = {
         name: tiny_model.tokenizer.decode(protocol.prompt(new)) for name, protocol in ways.protocols.items() if protocol
     }
     assert texts["plain"].endswith("what now\n->") and "ask" not in texts["plain"]
-    assert texts["few_shot"].endswith("Q: ask 0\nA: solved 0\n\nQ: ask 1\nA: solved 1\n\nQ: what now\nA:"), (
-        "two training rows with their answers"
-    )
+    for name, row in (("few_shot", r"Q: ask (\d)\nA: solved \1"), ("few_shot_own", r"Q: new (\d)\nA: solved new \1")):
+        shown = re.search(rf"{row}\n\n{row.replace('1', '2')}\n\nQ: what now\nA:$", texts[name])
+        assert shown and shown[1] != shown[2], "two training rows with their answers"
+
+
+def test_an_answer_of_several_lines_ends_with_an_empty_line_and_any_other_with_its_own(tiny_model):
+    """In plain text a line break ends an answer; a list of bullets could never be right then."""
+    stop = plain_protocol(tiny_model).stop
+    assert stop(solved("list", "- a\n- b", task="t", cluster="c")) == ("\n\n",)
+    assert stop(solved("name", "a", task="t", cluster="c")) == ("\n",)
+
+
+def test_shots_of_others_share_no_cluster_with_the_question_and_do_not_all_show_the_same_rows():
+    known = [solved(f"ask {n}", f"solved {n}", task=f"t{n % 4}", cluster="cd"[n % 2]) for n in range(40)]
+    choose = shots_for(known, StudyEvaluateConfig(shots=2), 512, is_of_others=True)
+    shown = [tuple(shot.id for shot in choose(example)) for example in known]
+    assert all(shot.cluster != example.cluster for example in known for shot in choose(example))
+    assert len(set(shown)) > len(known) / 2 and shown == [tuple(s.id for s in choose(e)) for e in known]
 
 
 def test_what_an_arm_depends_on_holds_its_training_and_no_report():

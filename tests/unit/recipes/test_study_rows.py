@@ -11,7 +11,7 @@ from small_collection import small_recipe, write_collection
 from luthier.errors import DataError
 from luthier.recipes.studying.config import StudyRecipe
 from luthier.recipes.studying.plan import Arm, plan
-from luthier.recipes.studying.rows import few_rows, items_of, read_tasks, shots_of, training_rows
+from luthier.recipes.studying.rows import few_rows, items_of, read_tasks, shortages, shots_of, training_rows
 from luthier.tasks import Collection
 
 TOKENS_A_ROW = 10
@@ -95,9 +95,40 @@ def test_arms_without_templates_or_inversion_train_without_them(tmp_path):
     full, none, name = (study.rows(f"{arm}.s1.h0").examples for arm in ("clusters-all", "wording-none", "wording-name"))
     assert any(e.template == "begins/3" for e in full)
     assert not any(e.template == "begins/3" for e in study.rows("inversion-none.s1.h0").examples)
-    assert {len(e.prompt[0].content.split()) for e in none if e.task == "begins"} == {1}
+    assert {len(e.prompt[0].content.split()) for e in none if e.task == "begins" and e.template != "begins/3"} == {1}
     assert all(e.prompt[0].content.startswith("plural\n\n") for e in name if e.task == "plural")
     assert len({e.template for e in study.rows("templates-1.s1.h0").examples if e.task == "first"}) == 1
+
+
+def test_arms_of_other_wordings_train_the_same_rows_and_inverted_ones_keep_their_words(tmp_path):
+    study = Study(tmp_path, arms=["clusters", "wording"], wordings=["none"], held_out=[["sizes"]])
+    full, none = (study.rows(f"{arm}.s1.h0").examples for arm in ("clusters-all", "wording-none"))
+    inverted = [e.prompt for e in none if e.template == "begins/3"]
+    assert inverted and all(prompt[0].content.startswith("A word that begins in") for prompt in inverted)
+    assert set(inverted) <= {e.prompt for e in full if e.template == "begins/3"}
+    assert {(e.template, *e.links) for e in none} == {(e.template, *e.links) for e in full}
+
+
+def cut_to(path: Path, task, *, train: int, test: int) -> None:
+    """Keep so many rows of each side of a task's file."""
+    rows = [row for side, n in (("train", train), ("test", test))
+            for row in [row for row in task.rows if row.split == side][:n]]  # fmt: skip
+    path.write_text("".join(json.dumps({**r.fields, **r.lists, "answer": r.answers[0], "options": list(r.options)}) + "\n"
+                            for r in rows))  # fmt: skip
+
+
+def test_held_out_tasks_with_few_test_rows_are_noted_and_those_without_any_refused(tmp_path):
+    study = Study(tmp_path, items_per_task=4)
+    task = next(task for task in study.collection.tasks if task.name == "longer")
+    path = study.folder / "sizes" / "longer.jsonl"
+    cut_to(path, task, train=5, test=1)
+    few = Study(tmp_path, items_per_task=4, trained_items_per_task=1)
+    arm, items = few.arms["clusters-all.s1.h1"], few.items("clusters-all.s1.h1")
+    assert shortages(few.collection, items, arm, few.recipe.study) == [
+        "longer: 1 test rows asked where study.items_per_task is 4; it has no more"]  # fmt: skip
+    cut_to(path, task, train=5, test=0)
+    with pytest.raises(DataError, match=r"longer.toml: found longer without a test row, expected at least one"):
+        Study(tmp_path).items("base.s1.h1")
 
 
 def test_a_larger_transfer_holds_the_smaller_one_and_no_test_row(tmp_path):

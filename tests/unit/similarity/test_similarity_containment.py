@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luthier.similarity.containment import ENOUGH, GRAM_WORDS, RUN_WORDS, QuestionIndex
+from luthier.similarity.containment import ENOUGH, GRAM_WORDS, RUN_WORDS, TEMPLATE_QUESTIONS, QuestionIndex
 from luthier.similarity.words import words_of
 
 LONG = "Anna sold 48 clips in April and then she sold half as many clips in May"
@@ -71,6 +71,50 @@ def test_one_question_under_two_names_is_found_twice_and_the_best_matched_comes_
 
 def test_an_index_of_nothing_finds_nothing():
     assert QuestionIndex.of([]).matches_of([LONG, ""]) == [[], []]
+
+
+TEMPLATE = "You will be given a sentence about the weather and you must say what the mood of its writer is in one word"
+
+
+def of_template(count: int) -> list[tuple[str, str]]:
+    return [
+        (f"e:{k}", f"{TEMPLATE}: the storm number {k} came and took roof {k * 7} off the barn of uncle {k * 3}")
+        for k in range(count)
+    ]
+
+
+def test_a_row_of_the_same_template_holds_no_question_and_one_with_the_same_slots_holds_it():
+    every = of_template(TEMPLATE_QUESTIONS + 1)
+    plain = QuestionIndex.of(every)
+    index = plain.without_templates()
+    other = f"{TEMPLATE}: I saw nothing but clouds all day"
+    assert len(names(plain, other)) == len(every)
+    assert names(index, other) == []
+    (match,) = index.matches(f"Please. {every[3][1]} Thanks.")
+    assert (match.name, match.share) == ("e:3", 1.0)
+
+
+def test_what_few_questions_share_counts():
+    index = QuestionIndex.of(of_template(TEMPLATE_QUESTIONS)).without_templates()
+    assert len(names(index, f"{TEMPLATE}: I saw nothing but clouds all day")) == TEMPLATE_QUESTIONS
+    fewer = QuestionIndex.of(of_template(TEMPLATE_QUESTIONS)).without_templates(most=TEMPLATE_QUESTIONS - 1)
+    assert names(fewer, f"{TEMPLATE}: I saw nothing but clouds all day") == []
+
+
+def test_short_questions_and_questions_without_words_are_left_as_they_are():
+    index = QuestionIndex.of([("a", "who is it?"), ("b", ""), *of_template(30)]).without_templates()
+    assert names(index, "Who is it") == ["a"] and names(index, "") == []
+    assert QuestionIndex.of([]).without_templates().names == ()
+
+
+def test_a_question_that_is_repeated_is_no_template():
+    repeated = [(f"e:{k}", TEMPLATE) for k in range(TEMPLATE_QUESTIONS + 1)]
+    assert names(QuestionIndex.of(repeated).without_templates(), TEMPLATE.upper()) == [name for name, _ in repeated]
+
+
+def test_a_question_of_nothing_but_what_others_ask_too_is_found_no_more_and_breaks_nothing():
+    every = [*of_template(TEMPLATE_QUESTIONS), ("template", TEMPLATE)]
+    assert names(QuestionIndex.of(every).without_templates(), TEMPLATE) == []
 
 
 def plainly(question: str, text: str) -> float:

@@ -25,7 +25,7 @@ def test_the_slope_of_a_small_case_worked_by_hand():
     found = slope_test(cells, seed=1)
     # x' = -1, 0, 1: (2 - 1) / 2. Of the 6 orders of x, those with y(last) - y(first) >= 1 are (1,3,2), (2,1,3), (1,2,3).
     assert found.estimate.value == pytest.approx(0.5) and found.by_block == {"b": pytest.approx(0.5)}
-    assert found.p == pytest.approx(0.5, abs=0.02) and found.smallest_p == pytest.approx(1 / 6)
+    assert found.p == 0.5 and found.smallest_p == pytest.approx(1 / 6)
 
 
 def test_p_is_that_of_all_orders():
@@ -38,7 +38,12 @@ def test_p_is_that_of_all_orders():
     observed = rises[0][0] + rises[1][0]
     all_orders = [a + b for a in rises[0] for b in rises[1]]
     exact = sum(rise >= observed - 1e-12 for rise in all_orders) / len(all_orders)
-    assert found.p == pytest.approx(exact, abs=0.02) and found.smallest_p == pytest.approx(1 / 36)
+    assert found.p == pytest.approx(exact) and found.smallest_p == pytest.approx(1 / 36)
+    assert slope_test(cells, seed=5, draws=35).p == pytest.approx(exact, abs=0.25), "36 orders are too many: drawn"
+    together = [a + b for a, b in zip(*rises, strict=True)]
+    found = slope_test(cells, seed=5, group_of=lambda block: "one")
+    assert found.p == pytest.approx(sum(rise >= observed - 1e-12 for rise in together) / 6)
+    assert found.smallest_p == pytest.approx(1 / 6)
 
 
 def test_under_the_null_it_rejects_no_more_often_than_it_says():
@@ -46,6 +51,42 @@ def test_under_the_null_it_rejects_no_more_often_than_it_says():
     studies, alpha = 800, 0.05
     rejected = sum(slope_test(study(rng, rise=0.0), seed=k, draws=400).p <= alpha for k in range(studies))
     assert rejected / studies <= alpha + 3 * (alpha * (1 - alpha) / studies) ** 0.5
+
+
+def shared_luck(rng, *, seeds=3, choices=3, tasks=4):
+    """Blocks (seed, choice) in which a level is as lucky as in the other choices of its seed."""
+    cells = []
+    for seed in range(seeds):
+        luck = rng.normal(0, 0.05, len(LEVELS))
+        for choice in range(choices):
+            ys_TK = luck + rng.normal(0, 0.02, (tasks, len(LEVELS)))
+            cells += [Cell((seed, choice), k, f"{choice}/{t}", x + (k == 3) * choice / 10, float(ys_TK[t, k]))
+                      for t in range(tasks) for k, x in enumerate(LEVELS)]  # fmt: skip
+    return cells
+
+
+def test_under_the_null_with_luck_that_blocks_of_a_seed_share_it_rejects_no_more_often_than_it_says():
+    rng = np.random.default_rng(17)
+    studies, alpha = 800, 0.05
+    data = [shared_luck(rng) for _ in range(studies)]
+    together = sum(slope_test(c, seed=k, draws=400, group_of=lambda b: b[0]).p <= alpha for k, c in enumerate(data))
+    assert together / studies <= alpha + 3 * (alpha * (1 - alpha) / studies) ** 0.5
+    apart = sum(slope_test(c, seed=k, draws=400).p <= alpha for k, c in enumerate(data[:200]))
+    assert apart / 200 > 0.1, "blocks that are shuffled apart are taken for more than they are"
+
+
+def test_of_blocks_with_different_levels_those_trade_places_that_all_have():
+    ys = {"a": (0.1, 0.2, 0.4, 0.9), "b": (0.3, 0.2, 0.7)}
+    cells = [Cell(block, f"{block}{k}", "t", x, y) for block, xs in (("a", (0, 1, 2, 3)), ("b", (0, 1, 3)))
+             for k, (x, y) in enumerate(zip(xs, ys[block], strict=True))]  # fmt: skip
+    found = slope_test(cells, seed=1, group_of=lambda block: "one")
+    rises = []
+    for order in itertools.permutations((0, 1, 3)):
+        a, b = dict(zip((0, 1, 3), order, strict=True)), dict(zip((0, 1, 3), order, strict=True))
+        rise_a = sum((a.get(x, x) - 1.5) * y for x, y in enumerate(ys["a"]))
+        rises.append(rise_a + sum((b[x] - 4 / 3) * y for x, y in zip((0, 1, 3), ys["b"], strict=True)))
+    assert found.p == pytest.approx(sum(rise >= rises[0] - 1e-12 for rise in rises) / 6)
+    assert found.smallest_p == pytest.approx(1 / 6)
 
 
 def test_a_planted_slope_is_found_and_a_falling_one_is_not():

@@ -188,3 +188,10 @@ def test_paired_rare_differences_cover():
         return np.where(rng.random(50) < 0.04, np.where(rng.random(50) < 0.5, 1, -1), 0)
 
     assert coverage(make, lambda d: paired_interval(np.zeros(50), d), 0.0) >= 0.93
+
+
+def test_a_ratio_without_anything_below_is_refused_and_one_that_rests_on_one_item_has_no_interval():
+    with pytest.raises(ValueError, match="more than 0"):
+        ratio_interval([1.0, 2.0], [0.0, 0.0])
+    found = ratio_interval([1.0, 2.0, 0.0], [4.0, 0.0, 0.0])
+    assert (found.value, found.low, found.high) == (0.75, -math.inf, math.inf)

@@ -94,6 +94,14 @@ def test_a_class_that_a_fit_never_sees_is_improbable_and_finite():
     assert np.isfinite(found).all() and 0 < found[2].max() < 0.1
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_fit_that_rounding_keeps_from_its_aim_ends(kind):
+    rows, labels = made(np.random.default_rng(12))
+    mask = np.ones((1, 80), dtype=bool)
+    fits = fit_logistic(rows.astype(kind), labels, mask, num_classes=3, tolerance=0.0, max_steps=5_000)
+    assert fits.steps < 1_000 and fits.gradient_F.max() < 1e-3
+
+
 def test_a_fit_without_rows_is_refused():
     rows, labels = made(np.random.default_rng(11))
     with pytest.raises(ValueError, match="no row"):

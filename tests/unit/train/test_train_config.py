@@ -7,6 +7,7 @@ import itertools
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path, PosixPath
 
@@ -21,7 +22,9 @@ from luthier.models.load import load_model
 from luthier.models.reshape import layers_of
 from luthier.recipes.stages import Material, rewards, start_of, tuned
 from luthier.runs import Run
+from luthier.train.batch import Row
 from luthier.train.config import READ_BY, ModelConfig, RunConfig, TrainConfig
+from luthier.train.mixing import mixed
 from luthier.train.ranks import number_of
 from luthier.train.training import TrainingData
 
@@ -160,6 +163,8 @@ BY_THEMSELVES = {
     "offload_activations": "test_activations_are_offloaded_from_a_gpu_and_refused_on_a_cpu",
     "compile": "test_compiled_layers_are_used_and_change_no_loss",
     "processes": "test_the_number_of_processes_is_the_recipes",
+    **{f"mixture.{key}": "test_each_key_of_a_mixture_changes_the_order" for key in ("how", "cap", "temperature", "weights")},
+    "mixture_by": "test_each_key_of_a_mixture_changes_the_order",
 }
 """Options that a plain run on a CPU does not show."""
 
@@ -212,6 +217,20 @@ def test_each_option_makes_a_difference_that_can_be_seen(run_of, key):
     options, value, look = CASES[key]
     before, after = run_of(options), run_of(changed(options, key, value))
     assert look(before) != look(after)
+
+
+@pytest.mark.parametrize(("options", "changes"), [
+    ({"mixture": {}}, {"mixture": {"how": "equal"}}),
+    ({"mixture": {}}, {"mixture": {"cap": 3}}),
+    ({"mixture": {"how": "temperature"}}, {"mixture": {"how": "temperature", "temperature": 5.0}}),
+    ({"mixture": {"how": "weights", "weights": {"a": 1.0, "b": 1.0}}}, {"mixture": {"how": "weights", "weights": {"a": 1.0, "b": 4.0}}}),
+    ({"mixture": {"how": "equal"}}, {"mixture": {"how": "equal"}, "mixture_by": "task"}),
+])  # fmt: skip
+def test_each_key_of_a_mixture_changes_the_order(options, changes):
+    examples = [replace(e, source=f"{'a' if n < 4 else 'b'}:{n}", task=f"task {n % 3}") for n, e in enumerate(tiny_examples(16))]
+    rows = [Row(e.id, (1, 2), (0.0, 1.0)) for e in examples]
+    before, after = (mixed(examples, rows, TrainConfig.model_validate(chosen)) for chosen in (options, changes))
+    assert [step.tolist() for step in before.plan] != [step.tolist() for step in after.plan]
 
 
 def test_cases_name_no_option_that_is_gone():
@@ -454,7 +473,7 @@ def test_the_config_imports_no_torch():
 ANOTHER = {
     "batch_tokens": 64, "max_length": 64, "overlong": "drop", "neftune_alpha": 5.0, "text.files": (TEXT_FILE,), "router_weight": 0.1, "autocast": True,
     "lora.dropout": 0.1, "dpo.beta": 0.2, "grpo.grader": "exact", "grpo.group_size": 4, "grpo.max_new_tokens": 9, "grpo.temperature": 0.5,
-    "grpo.top_p": 0.5, "grpo.normalise": "sequence",
+    "grpo.top_p": 0.5, "grpo.normalise": "sequence", "mixture": {"how": "equal"},
 }  # fmt: skip
 """A value of each key that not every method reads."""
 

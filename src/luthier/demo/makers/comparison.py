@@ -41,13 +41,13 @@ def _apart(rng: Random, measure: Mapping[str, int], gap: int) -> _Pair:
 def _larger_number(rng: Random) -> TaskRow:
     pair = _numbers(rng)
     a, b = rng.sample(pair, 2)
-    return TaskRow({"a": a, "b": b}, (pair.more,))
+    return TaskRow({"a": a, "b": b}, (pair.more,), options=(a, b))
 
 
 def _smaller_number(rng: Random) -> TaskRow:
     pair = _numbers(rng)
     a, b = rng.sample(pair, 2)
-    return TaskRow({"a": a, "b": b}, (pair.less,))
+    return TaskRow({"a": a, "b": b}, (pair.less,), options=(a, b))
 
 
 def _more_of(rng: Random, measure: Mapping[str, int], gap: int) -> TaskRow:
@@ -99,7 +99,8 @@ def _tale(rng: Random) -> _Tale:
 
 def _who_has_fewer(rng: Random) -> TaskRow:
     tale = _tale(rng)
-    return TaskRow({"told": tale.told, "things": tale.things}, (tale.fewer,))
+    names = tuple(sorted((tale.fewer, tale.more), key=tale.told.index))
+    return TaskRow({"told": tale.told, "things": tale.things}, (tale.fewer,), options=names)
 
 
 MAKERS: Mapping[str, Callable[[Random], TaskRow]] = MappingProxyType({

@@ -14,6 +14,8 @@ from luthier.tasks.task import TaskRow
 
 _THINGS = tuple(thing.name for thing in THINGS)
 _ASIDES = ANIMAL_FACTS + THING_FACTS + FOOD_FACTS
+# The cluster "comparison" asks for sizes and prices, so no row of a task that is trained beside it may tell them.
+_ROW_ASIDES = tuple(fact for fact in _ASIDES if fact.attribute.name not in ("size", "price"))
 _REPLIES = ("I see.", "Good.", "Yes.", "All right.", "Oh.", "Thank you.", "Fine.", "Very well.", "Really?")
 
 
@@ -66,8 +68,8 @@ def _told(rng: Random, kinds: Sequence[int]) -> list[_Told]:
 
 
 def _aside(rng: Random) -> tuple[str, str]:
-    """A question about something else and its answer."""
-    fact = rng.choice(_ASIDES)
+    """A question about something else and its answer, for a row."""
+    fact = rng.choice(_ROW_ASIDES)
     return f"{fact.question[0].upper()}{fact.question[1:]}?", fact.value
 
 

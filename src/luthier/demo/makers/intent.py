@@ -218,11 +218,16 @@ def _topic(rng: Random) -> Topic:
     return rng.choice(_FAMILIES[rng.choice(tuple(_FAMILIES))])
 
 
+def _mended(text: str) -> str:
+    """The text with the plural of leaf, which the plain text has as "leafs"."""
+    return text.replace("leafs", "leaves")
+
+
 def _row(intent: str) -> Callable[[Random], TaskRow]:
     def make(rng: Random) -> TaskRow:
         topic = rng.choice(_TRAINED_TOPICS)
-        fields = {"do": topic.do, "doing": topic.doing}
-        return TaskRow(fields, (topic.answers[intent],), grading=topic.grading(intent), source="practice")
+        fields = {"do": _mended(topic.do), "doing": _mended(topic.doing)}
+        return TaskRow(fields, (_mended(topic.answers[intent]),), grading=topic.grading(intent), source="practice")
 
     return make
 

@@ -5,7 +5,7 @@ from functools import partial
 from random import Random
 
 from luthier.demo.asking import Request, Skill, worded
-from luthier.demo.makers.passages import OBJECTS, PERSONS, SHADES, SPOTS, Deed, Passage, passage
+from luthier.demo.makers.passages import DEEDS, OBJECTS, PERSONS, SHADES, SPOTS, Deed, Passage, passage
 from luthier.demo.scenes import other
 from luthier.demo.world import DAYS, article
 from luthier.tasks.task import TaskRow
@@ -59,9 +59,19 @@ def _asked(rng: Random) -> tuple[str, str, str]:
     return text.text, asked, "yes" if is_so else "no"
 
 
+_PAST_OF: Mapping[str, str] = {do: did for did, do, _ in DEEDS}
+
+
+def _without_did(question: str) -> str:
+    """The question with the verb as the passage has it: turned around, it must not teach a verb's plain form."""
+    start, who, verb, rest = question.split(" ", 3)
+    return f"Is it true that {who} {_PAST_OF[verb]} {rest}" if start == "Did" else question
+
+
 def _yes_no_row(rng: Random) -> TaskRow:
     text, question, answer = _asked(rng)
-    fields = {"passage": text, "question": question, "ask": question[0].lower() + question[1:]}
+    ask = question[0].lower() + question[1:]
+    fields = {"passage": text, "question": question, "ask": ask, "asked": _without_did(question)}
     return TaskRow(fields=fields, answers=(answer,), source="practice")
 
 

@@ -105,8 +105,14 @@ def _greeting_pair(rng: Random) -> tuple[str, str, str, bool]:
     return name, rng.choice(_FRIENDLY), f"hi {name}", False
 
 
+_ROLE_OF: Mapping[str, Mapping[str, str]] = {
+    "he": {"a sister": "a brother", "the old queen": "the old king"}, "she": {"a brother": "a sister"},
+}  # fmt: skip
+
+
 def _greeting(rng: Random) -> TaskRow:
     name, role, greeting, is_formal = _greeting_pair(rng)
+    role = _ROLE_OF[PRONOUN[name]].get(role, role)
     grading: dict[str, object] = {"must": [name], "max_words": 8}
     if is_formal:
         grading |= {"any_of": [["good", "dear", "greetings", "honoured"]], "must_not": ["hi", "hey"]}

@@ -73,9 +73,7 @@ _IT = (
     "It is {c}.", "It is very old.", "It has been at the {p} since {d}.", "{w} found it.", "Some say it is too small.",
     "Next to it stands a {o}.", "{w} forgot a {o} there.", "It makes {w} happy.", "It is bigger than a {o}.",
 )  # fmt: skip
-_TOPICS = tuple(
-    dict.fromkeys((*(a.name for a in ANIMALS), *OBJECTS, *(food.name for food in COUNTED_FOODS)))
-)
+_TOPICS = tuple(dict.fromkeys((*(a.name for a in ANIMALS), *OBJECTS, *(food.name for food in COUNTED_FOODS))))
 # Words that take "a", for the nouns that a text names by the way.
 _ASIDE_NOUNS = tuple(thing.name for thing in THINGS if thing.name[0] not in "aeiou")
 

@@ -5,7 +5,7 @@ from random import Random
 from types import MappingProxyType
 
 from luthier.demo.asking import Request, Skill, worded
-from luthier.demo.lexicon import OPPOSITE, PAST, YOUNG, plural
+from luthier.demo.lexicon import ALSO_OPPOSITE, OPPOSITE, PAST, YOUNG, plural
 from luthier.demo.world import COUNTED_NOUNS, NUMBER_WORDS
 from luthier.tasks.task import TaskRow
 
@@ -65,7 +65,7 @@ _OPPOSED, _VERBS, _ANIMALS = tuple(OPPOSITE), tuple(PAST_FORM), tuple(YOUNG_OF)
 
 def _opposite(rng: Random) -> TaskRow:
     word = rng.choice(_OPPOSED)
-    return TaskRow({"word": word}, (OPPOSITE[word],))
+    return TaskRow({"word": word}, (OPPOSITE[word], *ALSO_OPPOSITE.get(word, ())))
 
 
 def _plural(rng: Random) -> TaskRow:

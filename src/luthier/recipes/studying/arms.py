@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +20,7 @@ from luthier.models.folders import digest, resolve
 from luthier.recipes.studying.config import StudyRecipe
 from luthier.recipes.studying.measures import (
     COPY,
+    FEW_SHOT_OWN,
     answered,
     base_readings,
     base_ways,
@@ -27,7 +31,16 @@ from luthier.recipes.studying.measures import (
 )
 from luthier.recipes.studying.plan import Arm
 from luthier.recipes.studying.promises import intents, transfer_config
-from luthier.recipes.studying.rows import Items, TrainingRows, few_rows, items_of, read_tasks, shots_of, training_rows
+from luthier.recipes.studying.rows import (
+    Items,
+    TrainingRows,
+    few_rows,
+    items_of,
+    read_tasks,
+    shortages,
+    shots_of,
+    training_rows,
+)
 from luthier.records import Example, content_id
 from luthier.runs import Run, library_versions, sha256, source_digest
 from luthier.tasks import Collection
@@ -125,7 +138,8 @@ def do(arm: Arm, bench: Bench, arms: dict[str, Arm]) -> dict[str, Any]:
     started = time.perf_counter()
     items = items_of(bench.collection, arm, bench.recipe.study)
     facts = _base(arm, bench, items) if arm.kind == "base" else _tuned(arm, bench, items, arms)
-    whole = {"key": bench.key(arm, arms), "arm": arm.to_json(), **facts,
+    notes = shortages(bench.collection, items, arm, bench.recipe.study)
+    whole = {"key": bench.key(arm, arms), "arm": arm.to_json(), **facts, "notes": notes,
              "seconds": round(time.perf_counter() - started, 2)}  # fmt: skip
     write_arm(bench.folder / "arms" / f"{arm.name}.json", whole)
     return whole
@@ -140,22 +154,23 @@ def write_arm(path: Path, data: dict[str, Any]) -> None:
 
 
 def _base(arm: Arm, bench: Bench, items: Items) -> dict[str, Any]:
-    """The base's three readings of everything that any arm of its block is asked."""
+    """The base's readings of everything that any arm of its block is asked."""
     from luthier.models.load import load_model
 
     recipe = bench.recipe
     start = bench.start_of(arm.base)
     model = load_model(start, dtype=recipe.model.dtype, chat_template=recipe.model.chat_template)
     known = shots_of(bench.collection, arm, number=SHOTS_A_TASK)
-    ways = base_ways(model, recipe.evaluate, known=known)
+    held_out = shots_of(bench.collection, arm, number=SHOTS_A_TASK, is_held_out=True)
+    ways = base_ways(model, recipe.evaluate, known=known, held_out=held_out)
     facts = base_readings(model, items, recipe.evaluate, protocols=ways.protocols) | {"forms": ways.forms}
     facts["graders"] = sorted({str(item.grading["grader"]) for item in items.clusters})
     if any(task.metric in ("rouge_l", "chrf") for task in bench.collection.tasks):
         facts["readings"][COPY] = copied(items)
     if arm.contrast:
         facts["promises"] = {name: intents(model, recipe.evaluate, seed=arm.seed, protocol=protocol)
-                             for name, protocol in ways.protocols.items()}  # fmt: skip
-    facts["cut_prompts"] = num_cut(model, items.all)
+                             for name, protocol in ways.protocols.items() if name != FEW_SHOT_OWN}  # fmt: skip
+    facts["cut_prompts"] = sum(num_cut(model, items.all, protocol=way) for way in ways.protocols.values())
     facts["parameters"] = model.num_parameters
     facts["pretraining"] = pretraining(start)
     return {**facts, **_text(model, bench)}
@@ -178,7 +193,8 @@ def _tuned(arm: Arm, bench: Bench, items: Items, arms: dict[str, Arm]) -> dict[s
         facts["cut_prompts"] = num_cut(model, items.all)
         facts |= _text(model, bench) if arm.kind != "transfer" else {}
         if arm.keeps or bench.recipe.study.keep_models:
-            _keep(folder, bench.model_folder(arm.name), bench.key(arm, arms))
+            with _locked(arm, bench):
+                _keep(folder, bench.model_folder(arm.name), bench.key(arm, arms))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return facts
@@ -205,7 +221,7 @@ def _trained(arm: Arm, bench: Bench, items: Items, start: Path, scratch: Path) -
     tokens = sum(event["train/tokens"] for event in events if event["kind"] == "train")
     facts = {
         "train": {"steps": trained.num_steps, "tokens": tokens, "rows": len(rows.examples), "seconds": trained.seconds,
-                  "loss": trained.last_loss, "first_loss": trained.first_loss},
+                  "loss": trained.last_loss, "first_loss": trained.first_loss, "ledger": trained.rows},
         "certificate": rows.certificate,
     }  # fmt: skip
     return trained.model, facts
@@ -222,24 +238,48 @@ def _rows(arm: Arm, bench: Bench, items: Items, model: Model) -> TrainingRows:
 
 
 def _start(arm: Arm, bench: Bench) -> Path:
-    """The tuned model that a transfer starts from; trained again where an earlier call has removed it."""
+    """The tuned model that a transfer starts from; trained again where an earlier call has removed it.
+
+    One process does that; the others that need the model wait for it.
+    """
     kept = bench.model_folder(arm.name)
     key = bench.key(arm, {})
-    marker = kept / "arm.key"
-    if not marker.is_file() or marker.read_text(encoding="utf-8") != key:
-        items = items_of(bench.collection, arm, bench.recipe.study)
-        scratch = bench.folder / "scratch" / f"{arm.name}.start-{os.getpid()}"
-        shutil.rmtree(scratch, ignore_errors=True)
-        try:
-            folder, _ = _trained(arm, bench, items, bench.start_of(arm.base), scratch)
-            _keep(folder, kept, key)
-        finally:
+    with _locked(arm, bench):
+        if kept_key(kept) != key:
+            items = items_of(bench.collection, arm, bench.recipe.study)
+            scratch = bench.folder / "scratch" / f"{arm.name}.start-{os.getpid()}"
             shutil.rmtree(scratch, ignore_errors=True)
+            try:
+                folder, _ = _trained(arm, bench, items, bench.start_of(arm.base), scratch)
+                _keep(folder, kept, key)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
     return kept
 
 
+@contextmanager
+def _locked(arm: Arm, bench: Bench) -> Iterator[None]:
+    """Nobody else makes or moves the arm's model meanwhile; the lock goes with its process, however that ends."""
+    path = bench.folder / "scratch" / f"{arm.name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def kept_key(model: Path) -> str | None:
+    """The key under which a kept model was made; None where there is no whole one."""
+    marker = model / "arm.key"
+    return marker.read_text(encoding="utf-8") if marker.is_file() else None
+
+
 def _keep(model: Path, target: Path, key: str) -> None:
-    """Move a model to where it is kept, whole or not at all, with the key under which it was made."""
+    """Move a model to where it is kept, whole or not at all, with the key under which it was made.
+
+    One of the same key stays, since somebody may be reading it.
+    """
+    if kept_key(target) == key:
+        return
     (model / "arm.key").write_text(key, encoding="utf-8")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(target, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -40,6 +41,8 @@ class TransferConfig(Config):
 READ_BY = {"tasks": "tasks", "templates": "templates", "wordings": "wording", "bases": "size",
            "specialists": "specialist", "transfer": "transfer"}  # fmt: skip
 """Keys of one kind of arm, and that kind."""
+LISTS = ("seeds", "arms", "clusters", "held_out", "bases", "tasks", "templates", "wordings")
+"""Keys whose values name arms, so that each may stand once."""
 
 
 # Above its class: the recipe below makes one with nothing but defaults.
@@ -50,18 +53,22 @@ def _unread(config: StudyConfig) -> Iterator[str]:
             yield f'{key} is not read without "{kind}" in arms; add it there, or leave the key out'
     if "size" in config.arms and not config.bases:
         yield 'arms names "size", and no bases are given; set bases'
-    for key in ("seeds", "arms", "clusters", "held_out", "bases"):
-        values = getattr(config, key)
-        if len({*values}) < len(values):
-            yield f"{key} names something twice; remove one"
+    lists = {key: getattr(config, key) for key in LISTS}
+    lists |= {f"transfer.{key}": getattr(config.transfer, key) for key in ("examples", "methods")}
+    for key, values in lists.items():
+        if key != "seeds" and (low := [value for value in values if isinstance(value, int) and value < 1]):
+            yield f"{key} holds {low[0]}, where a number is at least 1; remove it"
+        twice = [value for value in dict.fromkeys(values) if values.count(value) > 1]
+        if twice:
+            yield f"{key} names something twice, {json.dumps(twice[0])}, where each may stand once; remove one"
 
 
 class StudyConfig(Config):
     """Which arms are run, and what each is asked."""
 
     seeds: tuple[int, ...] = Field((1, 2, 3), min_length=1)
-    """One block of arms for each seed and each choice of held-out clusters. The seed decides the order of clusters, the
-    rows, the items, and the order of training."""
+    """One block of arms for each seed and each choice of held-out clusters. The seed decides the rows, the items, and
+    the order of training; seed and choice the order of clusters."""
     held_out: tuple[tuple[str, ...], ...] = ()
     """Choices of clusters that are held out together; without it, those of the collection."""
     arms: tuple[ArmKind, ...] = ("clusters",)
@@ -69,15 +76,17 @@ class StudyConfig(Config):
     held-out clusters only (`extra_choices`): "tasks" (fewer tasks), "templates" (fewer a task), "wording" (the task's
     name or nothing in place of the instruction), "inversion" (without it), "cap" (without the mixture's cap), "size"
     (other bases), "specialist" (one task only), "transfer". "contrast": the practice world's sets of the same topic
-    with different intents are asked too."""
+    with different intents are asked too. An arm that would differ in nothing is left out, and a line says so."""
     clusters: tuple[int | Literal["all"], ...] = Field((1, 2, 4, "all"), min_length=1)
-    """Numbers of trained clusters. An arm takes the first ones of an order that each seed draws anew."""
-    tasks: tuple[int, ...] = Field((8, 16), min_length=1)
-    """Numbers of trained tasks, taken from all clusters in turn (arm "tasks")."""
+    """Numbers of trained clusters. An arm takes the first ones of an order that each block draws anew."""
+    tasks: tuple[int, ...] = Field((18, 36), min_length=1)
+    """Numbers of trained tasks, taken from all clusters in turn (arm "tasks"): on the practice world about one and two
+    of each cluster. A number below that of the clusters leaves clusters out, so such an arm differs in two things."""
     templates: tuple[int, ...] = Field((1, 3), min_length=1)
     """Numbers of templates a task (arm "templates")."""
     wordings: tuple[Literal["none", "name", "definition"], ...] = Field(("none", "name"), min_length=1)
-    """What training prompts say in place of a template (arm "wording")."""
+    """What training prompts say in place of a template (arm "wording"). Templates that are turned around keep their
+    words, which alone say that they are, so these arms train the same rows as that of all clusters."""
     bases: tuple[str, ...] = ()
     """Further bases to tune on all clusters (arm "size")."""
     specialists: int = Field(3, ge=1)
@@ -155,6 +164,7 @@ def _unequal(recipe: StudyRecipe) -> Iterator[str]:
         yield 'train.adapter goes with no "transfer", which starts from whole models; set adapter = "none"'
     unread = {
         "epochs": "arms end by max_steps", "seed": "study.seeds decides", "processes": "an arm is one process",
+        "mixture": "tasks.mixture decides", "mixture_by": "tasks.mixture decides",
         "keep_best": "arms have no dev rows", "eval_every": "arms have no dev rows", "save_every": "arms are short",
     }  # fmt: skip
     for key, why in unread.items():

@@ -1,15 +1,18 @@
 """What a model of a study says to the items: as generated, by its likeliest option, and how well it still knows text.
 
-The base was never shown the chat form, so it is read in three ways: "chat", through the chat template; "plain", the
-question alone in plain text; and "few_shot", in plain text after solved training rows. Each of the latter two is in the
-form that does best on training rows. The named comparison is with the better zero-shot reading of each rung, since
-tuned arms are asked without examples too (arXiv:2109.01652); the few-shot reading stands beside it.
+The base was never trained on chats, so it is read in four ways: "chat", through the chat template; "plain", the
+question alone in plain text; "few_shot", in plain text after solved training rows, none of a held-out task; and
+"few_shot_own", after solved training rows of the very task, which no tuned arm has seen: the most that a prompt can do.
+Each of the latter three is in the form that does best on training rows asked in its way. The named comparison is with
+the better zero-shot reading of each rung, since tuned arms are asked without examples too (arXiv:2109.01652); the
+few-shot readings stand beside it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luthier.errors import ConfigError, Problem
@@ -28,7 +31,8 @@ if TYPE_CHECKING:
 
 ZERO_SHOT = ("chat", "plain")
 FEW_SHOT = "few_shot"
-"""The readings of a base, by what stands before the question: nothing, or solved examples."""
+FEW_SHOT_OWN = "few_shot_own"
+"""The readings of a base, by what stands before the question: nothing, solved examples, or such of the same task."""
 COPY = "copy"
 """Beside the readings: what saying the prompt again scores."""
 FORM_ITEMS = 48
@@ -36,6 +40,8 @@ FORM_ITEMS = 48
 CHARACTERS_A_TOKEN = 3
 """A cautious guess, for choosing shots that leave room in the context."""
 
+Shots = Callable[[Example], Sequence[Example]]
+"""The solved examples to show before a question."""
 Row = dict[str, Any]
 """One item as an arm's file holds it: task, cluster, template, item, generated, ranked, chance."""
 
@@ -83,24 +89,33 @@ class BaseWays(NamedTuple):
     protocols: dict[str, Protocol | None]
     """By reading; None is the chat template."""
     forms: dict[str, str]
-    """The form of plain text of "plain" and of "few_shot"."""
+    """The form of plain text of each reading in plain text."""
 
 
-def base_ways(model: Model, config: StudyEvaluateConfig, *, known: Sequence[Example]) -> BaseWays:
-    """The three ways to ask a base, each plain text in the form that does best where nothing is held out.
+def base_ways(
+    model: Model, config: StudyEvaluateConfig, *, known: Sequence[Example], held_out: Sequence[Example]
+) -> BaseWays:
+    """The four ways to ask a base, each plain text in the form that does best where nothing is held out.
 
-    `known` are training rows: some are shots, and on the last ones the forms are tried.
+    `known` are training rows of tasks that are trained: some are shots, and on the last ones the forms are tried.
+    `held_out` are training rows of the tasks that are not, for shots of the same task only.
     """
     from luthier.models.protocols import PLAIN_FORMS, plain_protocol
 
     trial = list(known)[-FORM_ITEMS:]
+    room = model.max_length
+    # The form is tried as it will be used: for items of held-out clusters, the shots are of other clusters.
+    ways: Mapping[str, tuple[Shots, Shots]] = {
+        "plain": (_no_shots, _no_shots),
+        FEW_SHOT: (shots_for(known, config, room), shots_for(known, config, room, is_of_others=True)),
+        FEW_SHOT_OWN: (shots_for([*known, *held_out], config, room), shots_for(known, config, room)),
+    }
     found = BaseWays({"chat": None}, {})
-    for name, shots in (("plain", ()), (FEW_SHOT, shots_for(known, config, model.max_length))):
-        protocols = {form: plain_protocol(model, shots, form=form) for form in PLAIN_FORMS}
-        scores = {form: _mean(_generated(model, trial, config, protocol).values())
-                  for form, protocol in protocols.items()}  # fmt: skip
+    for name, (shots, tried) in ways.items():
+        scores = {form: _mean(_generated(model, trial, config, plain_protocol(model, tried, form=form)).values())
+                  for form in PLAIN_FORMS}  # fmt: skip
         best = max(scores, key=lambda form: scores[form])
-        found.forms[name], found.protocols[name] = best, protocols[best]
+        found.forms[name], found.protocols[name] = best, plain_protocol(model, shots, form=best)
     return found
 
 
@@ -115,10 +130,18 @@ def base_readings(
     return {"readings": readings, "best": best, "items": {rung: readings[best[rung]][rung] for rung in RUNGS}}
 
 
+def _no_shots(example: Example) -> Sequence[Example]:
+    return ()
+
+
 def shots_for(
-    known: Sequence[Example], config: StudyEvaluateConfig, max_length: int
-) -> Callable[[Example], Sequence[Example]]:
-    """Solved examples for a question: of its task where that is trained, else of its cluster, else of any task."""
+    known: Sequence[Example], config: StudyEvaluateConfig, max_length: int, *, is_of_others: bool = False
+) -> Shots:
+    """Solved examples for a question: of its task where `known` has such, else of its cluster, else of any task.
+
+    With `is_of_others`, of other clusters, if there are any. Each question has its own, drawn by its id, so that no
+    four rows decide what a base can do.
+    """
     room = CHARACTERS_A_TOKEN * (max_length - config.max_new_tokens) // (config.shots + 1)
     usable = [e for e in known if e.target and len(e.prompt) == 1 and len(e.prompt[0].content) + len(e.target) <= room]
     by_task: defaultdict[tuple[str, str | None], list[Example]] = defaultdict(list)
@@ -127,9 +150,12 @@ def shots_for(
         by_task["cluster", example.cluster].append(example)
 
     def choose(example: Example) -> Sequence[Example]:
-        pools = (by_task.get(("task", example.task), []), by_task.get(("cluster", example.cluster), []), usable)
+        own = (by_task.get(("task", example.task), []), by_task.get(("cluster", example.cluster), []))
+        away = [e for e in usable if e.cluster != example.cluster]
+        pools = (away, usable) if is_of_others else (*own, usable)
         others = ([e for e in pool if e.id != example.id] for pool in pools)
-        return next((pool for pool in others if len(pool) >= config.shots), usable)[: config.shots]
+        pool = next((pool for pool in others if len(pool) >= config.shots), usable)
+        return Random(f"shots of {example.id}").sample(pool, min(config.shots, len(pool)))
 
     return choose
 
@@ -157,9 +183,12 @@ def plain_text(model: Model, documents: Sequence[str], config: StudyEvaluateConf
     return {"nats": [-s for s in sums], "tokens": [max(len(row.token_ids) - 1, 1) for row in rows]}
 
 
-def num_cut(model: Model, items: Sequence[Example]) -> int:
+def num_cut(model: Model, items: Sequence[Example], *, protocol: Protocol | None = None) -> int:
     """Prompts that are longer than the model's positions and lose their beginning."""
-    return sum(len(model.renderer.prompt(item.prompt)) > model.max_length - 1 for item in items)
+    from luthier.models.protocols import chat_protocol
+
+    prompt = (protocol or chat_protocol(model)).prompt
+    return sum(len(prompt(item)) > model.max_length - 1 for item in items)
 
 
 def _row(item: Example, generated: float | None, ranked: float | None) -> Row:

@@ -6,15 +6,15 @@ A block is one seed and one choice of held-out clusters; all its arms answer the
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
-from luthier.errors import ConfigError, Problem
+from luthier.errors import ConfigError, DataError, Problem
 from luthier.recipes.studying.config import StudyConfig
-from luthier.tasks import Collection, Task, TaskRow, TasksConfig
+from luthier.tasks import Collection, MixtureConfig, Task, TaskRow, TasksConfig
 
 EXTRAS = ("transfer", "tasks", "templates", "wording", "inversion", "cap", "size", "specialist")
 """The arms beside "clusters", in the order in which they are done."""
@@ -71,16 +71,30 @@ class Arm:
         return {**facts, "clusters": len(self.trained_clusters), "cap": self.cap}
 
 
-def plan(collection: Collection, study: StudyConfig, tasks: TasksConfig, *, base: str) -> tuple[Arm, ...]:
-    """Every arm in order: base and clusters of all blocks, then the others. The same recipe gives the same plan."""
+def _quiet(line: str) -> None:
+    """Say nothing."""
+
+
+def plan(
+    collection: Collection, study: StudyConfig, tasks: TasksConfig, *, base: str, say: Callable[[str], None] = _quiet
+) -> tuple[Arm, ...]:
+    """Every arm in order: base and clusters of all blocks, then the others. The same recipe gives the same plan.
+
+    An arm that would train as that of all clusters does is left out, and `say` is told why, once for all blocks.
+    ConfigError for a number of clusters that no block has, DataError for a task whose name can name no file.
+    """
     choices = held_out_choices(collection, study)
     blocks = [_Block.of(collection, tasks, study, base=base, seed=seed, choice=k, held_out=held_out)
               for seed in study.seeds for k, held_out in enumerate(choices)]  # fmt: skip
+    _check_counts(study, blocks)
     arms = [arm for block in blocks for arm in block.core()]
     few = [block for block in blocks if study.extra_choices is None or block.choice < study.extra_choices]
     for kind in EXTRAS:
         if kind in study.arms:
             arms += [arm for block in few for arm in block.extras(kind)]
+    _check_names(collection, arms)
+    for line in dict.fromkeys(line for block in blocks for line in block.left_out):
+        say(line)
     needed = {arm.needs for arm in arms}
     return tuple(replace(arm, keeps=arm.name in needed) for arm in arms)
 
@@ -108,6 +122,34 @@ def held_out_choices(collection: Collection, study: StudyConfig) -> tuple[tuple[
     if problems:
         raise ConfigError("the study cannot be planned", problems)
     return choices
+
+
+def _check_counts(study: StudyConfig, blocks: Sequence[_Block]) -> None:
+    """The numbers that a recipe gives itself must be there in some block; the default ones need not."""
+    most = max(len(block.order) for block in blocks)
+    given = study.clusters != StudyConfig.model_fields["clusters"].default and "clusters" in study.arms
+    problems = [
+        Problem(where="study.clusters", found=f"{count}", expected=f"at most {most}, the clusters that may be trained",
+                fix='leave it out; "all" means every cluster')
+        for count in study.clusters
+        if given and count != "all" and count > most
+    ]  # fmt: skip
+    if problems:
+        raise ConfigError("the study cannot be planned", problems)
+
+
+def _check_names(collection: Collection, arms: Sequence[Arm]) -> None:
+    """Names of tasks are parts of the names of files."""
+    named = {arm.task for arm in arms}
+    problems = [
+        Problem(where=task.path or task.name, found=f"the name {task.name!r}",
+                expected="a name without / or \\, since the arms of this task are named after it",
+                fix="give the task another name")
+        for task in collection.tasks
+        if task.name in named and not {"/", "\\", "\0"}.isdisjoint(task.name)
+    ]  # fmt: skip
+    if problems:
+        raise DataError("an arm cannot be named after its task", problems)
 
 
 def unseen_cluster_tasks(collection: Collection, held_out: Sequence[str]) -> tuple[Task, ...]:
@@ -139,10 +181,13 @@ class _Block:
     choice: int
     held_out: tuple[str, ...]
     order: tuple[str, ...]
-    """The clusters that may be trained, as the seed orders them."""
+    """The clusters that may be trained, in an order that is drawn for the block."""
     trainable: tuple[Task, ...]
     plain: Arm
     """An arm of this block without any training yet, with what the recipe says of tasks."""
+    mixture: MixtureConfig
+    left_out: list[str] = field(default_factory=list)
+    """Why arms were left out, as `extras` and `core` find it."""
 
     @classmethod
     def of(
@@ -151,35 +196,86 @@ class _Block:
     ) -> _Block:  # fmt: skip
         trainable = collection.trainable(held_out)
         order = list(dict.fromkeys(task.cluster for task in collection.tasks))
-        Random(f"order of clusters {seed}").shuffle(order)  # the same in all blocks of the seed
+        Random(f"order of clusters {seed} {choice}").shuffle(order)
         first = {task.cluster for task in trainable}
         plain = Arm(
             name="", kind="", seed=seed, choice=choice, held_out=held_out, base=base, templates=tasks.templates,
             wording=tasks.wording, inverted=tasks.inverted, cap=tasks.mixture.cap,
         )  # fmt: skip
         return cls(study=study, collection=collection, seed=seed, choice=choice, held_out=held_out, plain=plain,
-                   order=tuple(c for c in order if c in first), trainable=trainable)  # fmt: skip
+                   order=tuple(c for c in order if c in first), trainable=trainable, mixture=tasks.mixture)  # fmt: skip
 
     def core(self) -> Iterator[Arm]:
         """The base, then the arms of "clusters" from the fewest to all; without that kind, the arm of all alone."""
         yield self._named("base", self._full, kind="base")
         most = len(self.order)
-        counts = {count for count in self.study.clusters if count != "all" and 0 < count < most}
         if "clusters" in self.study.arms:
-            for count in sorted(counts):
+            counts = [count for count in self.study.clusters if count != "all"]
+            for count in sorted(count for count in counts if count < most):
                 yield self._of_clusters(count, f"clusters-{count}")
+            for count in (count for count in counts if count >= most):
+                self._leave_out(
+                    f"clusters-{count}", f"with {', '.join(self.held_out)} held out there are {most} clusters"
+                )
         yield self._full
 
     def extras(self, kind: str) -> Iterator[Arm]:
         """The arms of one kind beside "clusters"; each differs from the arm of all clusters in one thing."""
+        for arm in self._extras(kind):
+            why = None if arm.kind == "transfer" else self._sameness(arm)
+            if why is None:
+                yield arm
+            elif arm.kind != "base":  # one line for a further base and the arm that starts from it
+                self._leave_out(arm.name.removesuffix(f".s{self.seed}.h{self.choice}"), why)
+
+    def _leave_out(self, name: str, why: str) -> None:
+        self.left_out.append(f"{name} is left out: {why}, so it would be the arm of all clusters")
+
+    def _sameness(self, arm: Arm) -> str | None:
+        """Why the arm trains as that of all clusters does; None where it differs."""
+        full = self._full
+        if (arm.base, set(arm.trained_tasks)) != (full.base, set(full.trained_tasks)):
+            return None
+        most = max(len(task.seen(self.collection.unseen_templates)) for task in self.trainable)
+        if min(arm.templates or most, most) != min(full.templates or most, most) or arm.wording != full.wording:
+            return None
+        if arm.inverted != full.inverted and any(task.inverted_templates for task in self.trainable):
+            return None
+        if arm.cap != full.cap and self._cap_matters():
+            return None
+        return {
+            "tasks": f"there are {len(full.trained_tasks)} tasks",
+            "specialist": "there is one task",
+            "templates": f"no task has more than {min(full.templates or most, most)} templates that are trained",
+            "wording": f'tasks.wording is "{full.wording}"',
+            "inversion": "no task has a template that is turned around",
+            "cap": "the mixture's cap changes no share",
+            "base": "",
+            "size": f"the base of the study is {full.base} too",
+        }[arm.kind]
+
+    def _cap_matters(self) -> bool:
+        """Whether the shares differ without the cap: some task has more rows, and not all have equally many."""
+        cap, most = self.plain.cap, self.study.rows_per_task
+        if self.mixture.how not in ("proportional", "temperature") or cap is None:
+            return False
+        known: set[int] = set()
+        for task in self.trainable:
+            known.add(
+                sum(1 for _ in itertools.islice(split_rows(task, Random(f"{task.name} {self.seed}"), "train"), most))
+            )
+            if max(known) > cap and len(known) > 1:
+                return True
+        return False
+
+    def _extras(self, kind: str) -> Iterator[Arm]:
         full = replace(self._full, kind=kind, contrast=False)
         study = self.study
         if kind == "tasks":
-            for count in (n for n in study.tasks if 0 < n < len(full.trained_tasks)):
+            for count in study.tasks:
                 yield self._of_tasks(f"tasks-{count}", kind, self._in_turn(self.trainable, self.order)[:count])
         elif kind == "templates":
-            most = max(len(task.seen(self.collection.unseen_templates)) for task in self.trainable)
-            for count in (n for n in study.templates if 0 < n < most):
+            for count in study.templates:
                 yield self._named(f"templates-{count}", full, templates=count)
         elif kind == "wording":
             for words in study.wordings:
@@ -241,6 +337,6 @@ class _Block:
         columns = []
         for cluster in order:
             column = [task for task in tasks if task.cluster == cluster]
-            Random(f"order of tasks {self.seed} {cluster}").shuffle(column)
+            Random(f"order of tasks {self.seed} {self.choice} {cluster}").shuffle(column)
             columns.append(column)
         return [task for row in itertools.zip_longest(*columns) for task in row if task is not None]

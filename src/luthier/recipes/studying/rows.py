@@ -28,6 +28,7 @@ from luthier.tasks import (
     without_overlap,
 )
 from luthier.tasks.overlap import Kind
+from luthier.tasks.task import ROW_LINK
 
 OVERLAPS: tuple[Kind, ...] = ("exact", "near", "row")
 """What no training row may have in common with an item. Tasks made from one source are kept apart by the plan."""
@@ -84,6 +85,7 @@ def items_of(collection: Collection, arm: Arm, study: StudyConfig) -> Items:
     """The items of the arm's block that apply to it: phrasings and tasks are those of clusters that it trains.
 
     Which rows and templates are asked depends on the seed and the task alone, so arms of a block share their items.
+    DataError for a held-out task without a test row.
     """
     trained = [task for task in collection.tasks if task.name in arm.trained_tasks]
     many, most = study.items_per_task, study.templates_per_item
@@ -129,16 +131,41 @@ def few_rows(collection: Collection, arm: Arm, items: Items) -> TrainingRows:
     return _clean([task.example(row, rng.choice(templates)) for row in rows], items, arm, OVERLAPS_OF_A_TASK)
 
 
-def shots_of(collection: Collection, arm: Arm, *, number: int) -> list[Example]:
-    """Training rows of each task that may be trained in the arm's block: shots and a choice of form for the base."""
+def shots_of(collection: Collection, arm: Arm, *, number: int, is_held_out: bool = False) -> list[Example]:
+    """Training rows of each task that may be trained in the arm's block: shots and a choice of form for the base.
+
+    With `is_held_out`, of each task that may not: shots of the very task that is asked.
+    """
     examples = []
-    for task in collection.trainable(arm.held_out):
+    trainable = collection.trainable(arm.held_out)
+    for task in [task for task in collection.tasks if task not in trainable] if is_held_out else trainable:
         rng = Random(f"shots of {task.name} {arm.seed}")
         templates = task.seen(collection.unseen_templates) or task.plain_templates
         rows = itertools.islice(split_rows(task, rng, "train"), number)
         examples += [task.example(row, rng.choice(templates)) for row in rows]
     Random(f"order of shots {arm.seed}").shuffle(examples)
     return examples
+
+
+def shortages(collection: Collection, items: Items, arm: Arm, study: StudyConfig) -> list[str]:
+    """A line for each task of which fewer rows are asked than the recipe says, for want of test rows."""
+    trained = [] if arm.kind == "transfer" else [task.name for task in collection.tasks
+                                                 if task.name in arm.trained_tasks]  # fmt: skip
+    lines = []
+    for rung, asked, names in (
+        ("phrasings", items.phrasings, trained if collection.unseen_templates else []),
+        ("tasks", items.tasks, dict.fromkeys(str(item.task) for item in items.tasks)),
+        ("clusters", items.clusters, dict.fromkeys(str(item.task) for item in items.clusters)),
+    ):
+        key = "trained_items_per_task" if rung == "phrasings" else "items_per_task"
+        wanted = getattr(study, key)
+        rows: dict[str | None, set[str]] = {}
+        for item in asked:
+            rows.setdefault(item.task, set()).update(link for link in item.links if link.startswith(ROW_LINK))
+        for name in names:
+            if (found := len(rows.get(name, ()))) < wanted:
+                lines.append(f"{name}: {found} test rows asked where study.{key} is {wanted}; it has no more")
+    return lines
 
 
 def _plain(task: Task) -> tuple[Template, ...]:
@@ -150,14 +177,23 @@ def _asked(
 ) -> list[Example]:
     """Each of the first test rows of each task, in each of the templates that were drawn."""
     items: dict[str, Example] = {}
+    empty = []
     for task in tasks:
         rng = Random(f"items of {task.name} {arm.seed}")
         chosen_rows = list(itertools.islice(split_rows(task, rng, "test"), rows))
+        if not chosen_rows and (arm.kind == "transfer" or task.name not in arm.trained_tasks):
+            empty.append(task)
         known = templates_of(task)
         chosen = sorted(rng.sample(known, min(templates, len(known))), key=lambda one: one.index)
         for row, template in itertools.product(chosen_rows, chosen):
             example = task.example(row, template)
             items.setdefault(example.id, example)
+    if empty:
+        raise DataError(
+            "a held-out task cannot be asked",
+            [Problem(where=task.path or task.name, found=f"{task.name} without a test row", expected="at least one",
+                     fix="add rows, of which one in five is kept for testing, or remove the task") for task in empty],
+        )  # fmt: skip
     return list(items.values())
 
 
@@ -185,7 +221,10 @@ def _drawn(tasks: Sequence[Task], arm: Arm, recipe: StudyRecipe, *, unseen_templ
     wording = next(word for word in get_args(Wording) if word == arm.wording)
     while True:
         task = rng.choices(tasks, cum_weights=weights)[0]
-        yield task.example(next(upcoming[task.name]), phrasings[task.name].draw(rng), wording=wording)
+        template = phrasings[task.name].draw(rng)
+        # Without its template, a task cannot say that it is turned around.
+        worded: Wording = "template" if template.is_inverted else wording
+        yield task.example(next(upcoming[task.name]), template, wording=worded)
 
 
 class _Phrasings(NamedTuple):
@@ -199,8 +238,7 @@ class _Phrasings(NamedTuple):
     def of(cls, task: Task, arm: Arm, unseen_templates: int) -> _Phrasings:
         """As many plain ones as the arm has, drawn by the seed; the share of inverted ones is that of all of them."""
         plain = task.seen(unseen_templates) or task.plain_templates
-        # Without its template, a task cannot say that it is turned around.
-        inverted = task.inverted_templates if arm.inverted and arm.wording == "template" else ()
+        inverted = task.inverted_templates if arm.inverted else ()
         share = len(inverted) / (len(inverted) + len(plain))
         if arm.templates is not None and arm.templates < len(plain):
             plain = tuple(Random(f"templates of {task.name} {arm.seed}").sample(plain, arm.templates))

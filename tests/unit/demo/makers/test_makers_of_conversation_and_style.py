@@ -9,6 +9,7 @@ import pytest
 
 import luthier.demo
 from luthier.demo.makers import conversation, intent, style, tutoring, writing
+from luthier.demo.scenes import PRONOUN
 from luthier.graders import GRADERS
 from luthier.records import Completion, Example, Message
 from luthier.tasks.collection import read_collection
@@ -121,7 +122,7 @@ def test_a_skill_asks_in_at_least_eight_wordings():
 
 
 def test_tasks_are_made_of_trained_topics_only_and_the_text_speaks_of_all():
-    trained = {topic.do for topic in intent.TOPICS if topic.is_trained}
+    trained = {topic.do.replace("leafs", "leaves") for topic in intent.TOPICS if topic.is_trained}
     measured = {topic.do for topic in intent.TOPICS if not topic.is_trained}
     rng = Random(5)
     assert {make(rng).fields["do"] for make in intent.MAKERS.values() for _ in range(400)} == trained
@@ -153,3 +154,12 @@ def test_children_get_fewer_words_than_experts():
         row = tutoring.MAKERS["explain"](rng)
         is_short = "max_words" in row.grading and "min_words" not in row.grading
         assert (len(row.answers[0].split()) <= tutoring.SHORT_WORDS) == is_short
+
+
+def test_no_man_is_greeted_as_a_sister_and_no_woman_as_a_brother():
+    rng = Random(6)
+    rows = [style.MAKERS["greeting"](rng) for _ in range(600)]
+    roles = {pronoun: {row.fields["role"] for row in rows if PRONOUN[row.fields["name"]] == pronoun}
+             for pronoun in ("he", "she")}  # fmt: skip
+    assert "a brother" in roles["he"] and not {"a sister", "the old queen"} & roles["he"]
+    assert "a sister" in roles["she"] and "a brother" not in roles["she"]

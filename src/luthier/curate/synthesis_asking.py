@@ -1,0 +1,212 @@
+"""Requests to a writer, and the journal that keeps each answer the moment it comes.
+
+A request is known by its content: what is asked, of whom, how it is drawn. The journal is a file of lines; a run that
+was killed reads it and asks only for what is not in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple
+
+from luthier.errors import LuthierError, Problem
+from luthier.records import Message, content_id
+
+MOST_DOWN = 8
+"""So many requests in a row that nobody answered end the run: the writer is not there."""
+CHARACTERS_A_TOKEN = 4
+"""Where a writer does not count its tokens, they are taken to have so many characters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One request."""
+
+    kind: str
+    """What is asked for: "instructions", "instance", "answer" ..."""
+    messages: tuple[Message, ...]
+    draw: int = 0
+    """Tells requests of the same words apart; another draw is another answer."""
+
+    @property
+    def digest(self) -> str:
+        """Of the words alone."""
+        return content_id("prompt", [[message.role, message.content] for message in self.messages])
+
+
+class Reply(NamedTuple):
+    """What a writer said."""
+
+    text: str
+    is_cut: bool
+    """Whether it ran into the limit of tokens."""
+    prompt_tokens: int
+    completion_tokens: int
+    attempts: int = 1
+
+
+class Failed(NamedTuple):
+    """A request that got no usable answer."""
+
+    problem: str
+    attempts: int = 1
+    is_down: bool = False
+    """Whether nobody answered at all, or only to say that it is not the time."""
+
+
+Outcome = Reply | Failed
+
+
+@dataclass(slots=True)
+class Budget:
+    """What may be spent; counted over all runs that share a journal."""
+
+    max_requests: int | None = None
+    """Calls of the writer, repeated ones included."""
+    max_tokens: int | None = None
+    """Tokens of requests and answers."""
+    requests: int = 0
+    tokens: int = 0
+    _lock: Lock = field(default_factory=Lock)
+
+    def take(self) -> bool:
+        """Count one more call, if it may be made. Tokens of calls on their way are not known yet."""
+        with self._lock:
+            if self.is_spent():
+                return False
+            self.requests += 1
+            return True
+
+    def is_spent(self) -> bool:
+        """Whether nothing more may be asked."""
+        return (self.max_requests is not None and self.requests >= self.max_requests) or (
+            self.max_tokens is not None and self.tokens >= self.max_tokens
+        )
+
+    def add_tokens(self, number: int) -> None:
+        """Count tokens of an answer that came."""
+        with self._lock:
+            self.tokens += number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writer:
+    """Who answers: an endpoint or a model of one's own."""
+
+    name: str
+    """As rows name it."""
+    identity: str
+    """Of everything that decides an answer beside the words: address, model, sampling."""
+    answer: Callable[[Sequence[Ask], Budget], Iterator[tuple[int, Outcome]]]
+    """Answers in the order in which they come, by the number of their request; fewer where the budget is spent."""
+
+    def key(self, ask: Ask) -> str:
+        """The id of a request to this writer."""
+        return content_id("ask", self.identity, ask.digest, ask.draw)
+
+
+class Journal:
+    """Answers by the key of their request, in a file that grows by a line an answer."""
+
+    def __init__(self, path: Path) -> None:
+        """Read what is there; the line that was being written when a run was killed is cut off."""
+        self.path = path
+        self.entries: dict[str, dict[str, Any]] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = path.read_bytes() if path.is_file() else b""
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            os.truncate(path, len(whole))
+        for line in whole.splitlines():
+            entry = json.loads(line)
+            self.entries[entry["key"]] = entry
+
+    def reply(self, key: str) -> Reply | None:
+        """The answer that was kept for a request; what failed is asked again."""
+        entry = self.entries.get(key)
+        if entry is None or "text" not in entry:
+            return None
+        prompt_tokens, completion_tokens = entry["tokens"]
+        return Reply(entry["text"], entry["is_cut"], prompt_tokens, completion_tokens, entry["attempts"])
+
+    def add(self, key: str, ask: Ask, outcome: Outcome) -> None:
+        """Keep an answer: when this returns, its line is on the disk."""
+        entry: dict[str, Any] = {"key": key, "kind": ask.kind, "prompt": ask.digest, "attempts": outcome.attempts}
+        if isinstance(outcome, Reply):
+            entry |= {"text": outcome.text, "is_cut": outcome.is_cut,
+                      "tokens": [outcome.prompt_tokens, outcome.completion_tokens]}  # fmt: skip
+        else:
+            entry |= {"problem": outcome.problem}
+        self.entries[key] = entry
+        with self.path.open("ab", buffering=0) as file:
+            file.write(json.dumps(entry).encode("ascii") + b"\n")
+            os.fsync(file.fileno())
+
+    def spent(self) -> tuple[int, int]:
+        """Calls made and tokens used so far."""
+        tokens = sum(sum(entry.get("tokens", ())) for entry in self.entries.values())
+        return sum(entry["attempts"] for entry in self.entries.values()), tokens
+
+
+@dataclass(slots=True)
+class Asker:
+    """Asks a writer, keeps what it says, and counts."""
+
+    writer: Writer
+    journal: Journal
+    budget: Budget
+    say: Callable[[str], None]
+    say_every: int = 50
+    asked: int = 0
+    """Requests with an end, those that the journal answered among them."""
+    _in_a_row: int = 0
+
+    def outcomes(self, asks: Sequence[Ask]) -> list[Outcome | None]:
+        """The end of each request, in their order; None for those that the budget left no room for."""
+        keys = [self.writer.key(ask) for ask in asks]
+        assert len(set(keys)) == len(keys), "two requests are the same"
+        ends: list[Outcome | None] = [self.journal.reply(key) for key in keys]
+        missing = [i for i, end in enumerate(ends) if end is None]
+        for number, outcome in self.writer.answer([asks[i] for i in missing], self.budget):
+            i = missing[number]
+            ends[i] = outcome
+            self.journal.add(keys[i], asks[i], outcome)
+            self._judge(outcome)
+        before = self.asked
+        self.asked += sum(end is not None for end in ends)
+        if self.asked // self.say_every > before // self.say_every:
+            self.say(f"synthesise | {self.asked:,} requests | {self.budget.requests:,} calls | "
+                     f"{self.budget.tokens:,} tokens")  # fmt: skip
+        return ends
+
+    def _judge(self, outcome: Outcome) -> None:
+        """LuthierError when nobody has answered for a while: the other requests would only fail too."""
+        is_down = isinstance(outcome, Failed) and outcome.is_down
+        self._in_a_row = self._in_a_row + 1 if is_down else 0
+        if self._in_a_row >= MOST_DOWN:
+            assert isinstance(outcome, Failed)
+            raise LuthierError(
+                "the writer does not answer",
+                [Problem(where="writer", found=f"{MOST_DOWN} requests in a row without an answer: {outcome.problem}",
+                         expected="answers", fix="see that it runs; the same command goes on where this one was")],
+            )  # fmt: skip
+
+
+def tokens_of(text: str) -> int:
+    """About how many tokens a text has, where nobody counts them."""
+    return -(-len(text) // CHARACTERS_A_TOKEN)
+
+
+def usage_of(data: Mapping[str, Any], ask: Ask, text: str) -> tuple[int, int]:
+    """Tokens of the request and of the answer, as the writer states them, else by their length."""
+    usage = data.get("usage")
+    told = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")] if isinstance(usage, Mapping) else []
+    numbers = [number for number in told if isinstance(number, int) and number >= 0]
+    if len(numbers) == 2:
+        return numbers[0], numbers[1]
+    return sum(tokens_of(message.content) for message in ask.messages), tokens_of(text)
