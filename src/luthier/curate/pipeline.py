@@ -133,6 +133,7 @@ def curate(
         "ledger": out / "ledger.json", "bias": out / "bias.json", "card": out / "card.html",
         "timings": out / "timings.json",
     } | _write_controls(out, table, subset)  # fmt: skip
+    timings.mark("write")
     texts = read_texts(table, goes_to, most=config.bias.max_rows)
     bias = find_bias(texts, config.bias)
     ledger["bias"] = write_bias(paths["bias"], bias, table)
