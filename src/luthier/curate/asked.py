@@ -69,7 +69,8 @@ _MORE_THAN_ONE_LIST = re.compile(r"\b(?:each|every|both|per|respectively|at leas
 _OPTIONS_HEAD = re.compile(
     r"^[ \t]*(?:options?|choices|answer choices|possible answers)\s*:[ \t]*$", re.IGNORECASE | re.MULTILINE
 )
-_OPTION_LINE = re.compile(r"[ \t]*(?:[-*\u2022]|\(?[A-Za-z0-9]{1,2}[).:])[ \t]+(\S.*?)[ \t]*")
+_OPTION_LINE = re.compile(r"(?:[-*\u2022]|\(?[A-Za-z0-9]{1,2}[).:])[ \t]+(\S.*)")
+"""Of a line without blanks at its ends: looking for these here would take a time that grows with their square."""
 
 
 def instruction_of(request: str) -> str:
@@ -152,7 +153,7 @@ def listed_options(request: str) -> tuple[str, ...]:
         return ()
     options: list[str] = []
     for line in request[head.end() :].lstrip("\n").split("\n"):
-        found = _OPTION_LINE.fullmatch(line)
+        found = _OPTION_LINE.fullmatch(line.strip(" \t"))
         if found is None:
             break
         options.append(found[1])
@@ -166,6 +167,6 @@ def without_options(request: str) -> str:
         return request
     rest = request[head.end() :].lstrip("\n").split("\n")
     count = 0
-    while count < len(rest) and _OPTION_LINE.fullmatch(rest[count]):
+    while count < len(rest) and _OPTION_LINE.fullmatch(rest[count].strip(" \t")):
         count += 1
     return request[: head.start()] + "\n".join(rest[count:]) if count > 1 else request

@@ -27,7 +27,8 @@ LONGEST_LABEL = 40
 MOST_LABEL_WORDS = 5
 FEWEST_ROWS = 50
 """A smaller group is not judged: a classifier would learn little from it."""
-MOST_LABELS = 100
+MOST_LABELS = 200
+"""Of one task. The probabilities of all labels of all its rows are held at once."""
 FEWEST_ROWS_A_LABEL = 5
 """On average; with fewer, the answers are answers and not classes."""
 SHARED_WORDS = 5

@@ -114,3 +114,9 @@ def test_forms_of_real_requests_are_found_without_false_alarms(real_data):
     assert hits >= 0.6 * total and alarms <= 3
     hits, _, total = found(wanted_count, ":number_bullet_lists")
     assert hits >= 0.85 * total
+
+
+def test_a_row_full_of_blanks_costs_time_in_proportion():
+    """A search for blanks at the end of a line, begun at each of them, would take hours for this."""
+    blanks = " " * 1_000_000
+    assert listed_options(f"Options:\n- a{blanks}b\n-{blanks}c{blanks}\n") == (f"a{blanks}b", "c")
