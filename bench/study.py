@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("which", choices=("practice", "superni"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("overrides", nargs="*", help="key=value of the study recipe")
-    chosen = parser.parse_args()
+    chosen = parser.parse_intermixed_args()  # else no override may follow --out
     folder = (practice if chosen.which == "practice" else superni)(chosen.out, chosen.overrides)
     numbers = json.loads((folder / "study.json").read_text(encoding="utf-8"))
     arms = {path.stem: _without_items(path) for path in sorted((folder / "arms").glob("*.json"))}
