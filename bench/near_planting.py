@@ -6,6 +6,9 @@ word is ordinary if the row says the same without it, as far as a rule can tell:
 - it is of letters only, at least three, and none of a list of negations, numbers and words that have an opposite;
 - it is in the prompt, or in an answer of at least 12 words: of fewer, each may be the answer, and two answers to one
   prompt are a conflict, which is reported and never merged;
+- it is not in the question of a row whose answer has less than 8 words: another word there is another question ("Is
+  Paris large?", "Is Rome large?"), and the answer does not tell. Of a prompt of less than 25 words all is question;
+  else a sentence that ends with "?" and a short rest behind it, or a short last line behind an instruction;
 - it does not stand in a slot: a place where rows have, between the same three words before and behind it, at least four
   different words, none of them in nearly all of those rows. What stands there is what the row is about ("Peru").
 
@@ -24,6 +27,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -42,6 +46,7 @@ NOT_ORDINARY = frozenset((
 ))  # fmt: skip
 OPPOSITES = (("before", "after"), ("more", "less"), ("first", "last"), ("largest", "smallest"), ("always", "never"),
              ("true", "false"), ("positive", "negative"), ("high", "low"), ("correct", "incorrect"))  # fmt: skip
+LONG_ANSWER = 8
 TELLING_ANSWER, SHINGLE, LONG, MOST_EDITS, WORDS_PER_EDIT = 12, 5, 25, 3, 8
 CONTEXT, SLOT_FILLERS, COMMONEST = 3, 4, 0.8
 NEAR_JACCARD = 0.7
@@ -147,10 +152,8 @@ def plant(rows: Sequence[Row], count: int, rng: Random, *, least: int = LONG, mo
     """
     vocabulary = sorted({word for row in rng.sample(rows, min(len(rows), 3_000)) for word in words_of(row.question)
                          if 3 <= len(word) <= 9 and _is_ordinary(word)})  # fmt: skip
-    drawn = [
-        (i, _sites(rows[i])) for i in rng.sample(range(len(rows)), len(rows)) if least <= len(rows[i].words) < most
-    ]
-    drawn = drawn[: 3 * count]
+    order = (i for i in rng.sample(range(len(rows)), len(rows)) if least <= len(rows[i].words) < most)
+    drawn = list(islice(((i, sites) for i in order if len(sites := _sites(rows[i])) >= MOST_EDITS), 3 * count))
     slots = _slots(rows, [site for _, sites in drawn for site in sites])
     plants: list[Plant] = []
     for number, sites in drawn:
@@ -187,15 +190,38 @@ def _contexts(words: Sequence[str]) -> list[tuple[str, ...]]:
     return [(*padded[i : i + CONTEXT], *padded[i + CONTEXT + 1 : i + 2 * CONTEXT + 1]) for i in range(len(words))]
 
 
+def _asked(row: Row) -> tuple[int, int]:
+    """The words of the prompt that are the question of a row with a short answer, first and one after the last."""
+    size = len(_pieces(row.prompt)[1::2])
+    if len(words_of(row.answer)) >= LONG_ANSWER:
+        return 0, 0
+    if size < LONG:
+        return 0, size
+    text = row.prompt.strip()
+    line, last = text.split("\n")[0].strip(), text.rfind("?")
+    if "\n" in text and line.endswith("?") and not text.endswith("?"):
+        return 0, len(_pieces(line)[1::2])
+    if last >= 0:
+        begin = max(text.rfind(mark, 0, last) for mark in (". ", "! ", "? ", "\n")) + 1
+        end = len(text) if len(text[last:].split()) <= LONG else last + 1
+    else:
+        begin, end = text.rfind("\n") + 1, len(text)
+        if begin == 0 or len(text[begin:].split()) > LONG:
+            return 0, 0
+    return len(_pieces(text[:begin])[1::2]), len(_pieces(text[:end])[1::2])
+
+
 def _sites(row: Row) -> list[_Site]:
     sites = []
+    first, last = _asked(row)
     for side, text in enumerate((row.prompt, row.answer)):
         words = _pieces(text)[1::2]
         if side == 1 and len(words) < TELLING_ANSWER:
             continue
         contexts = _contexts([word.casefold() for word in words])
         sites += [_Site(side, 2 * i + 1, key) for i, (word, key) in enumerate(zip(words, contexts, strict=True))
-                  if _is_ordinary(word) and "'" not in _pieces(text)[2 * i + 2][:1]]  # fmt: skip
+                  if _is_ordinary(word) and "'" not in _pieces(text)[2 * i + 2][:1]
+                  and not (side == 0 and first <= i < last)]  # fmt: skip
     return sites
 
 
@@ -230,13 +256,15 @@ def copies(rows: Sequence[Row], count: int, rng: Random) -> list[Plant]:
 
 
 def questions(data: Path) -> list[tuple[str, str]]:
-    """The test questions of gsm8k and of the tasks of BIG-Bench Hard, each with a name."""
+    """The different test questions of gsm8k and of the tasks of BIG-Bench Hard, each with a name."""
     with gzip.open(data / "gsm8k" / "test.jsonl.gz", "rt", encoding="utf-8") as file:
         found = [(f"gsm8k:{number}", json.loads(line)["question"]) for number, line in enumerate(file)]
     for path in sorted((data / "bbh").glob("*.json")):
         items = json.loads(path.read_text(encoding="utf-8"))["examples"]
         found += [(f"{path.stem}:{number}", item["input"]) for number, item in enumerate(items)]
-    return found
+    # A question that a suite repeats is one question.
+    firsts = {(name.rpartition(":")[0], tuple(words_of(text))): (name, text) for name, text in reversed(found)}
+    return list(firsts.values())[::-1]
 
 
 def leak(

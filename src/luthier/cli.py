@@ -64,14 +64,18 @@ def demo(out: Out = Path("luthier-demo")) -> None:
 
 @app.command()
 def new(
-    kind: Annotated[str, typer.Argument(help='"tune" for your rows, or "study" for a collection of tasks.')] = "tune",
+    kind: Annotated[
+        str, typer.Argument(help='"tune" for your rows, "study" for a collection of tasks, "synthesise" for new rows.')
+    ] = "tune",
     data: Annotated[
         list[Path] | None, typer.Option("--data", help="A file of rows, again for more; for a study, a folder.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="The base: a folder or a hub name.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The recipe to write: recipe.toml or study.toml.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The recipe to write: recipe.toml, study.toml or synthesise.toml.")
+    ] = None,
 ) -> None:
-    """Write a recipe: for your files, with the format recognised in each, or for a study of tasks."""
+    """Write a recipe: for your files, with the format recognised in each, for a study of tasks, or for new rows."""
     from luthier.recipes.new import write_new
 
     for line in write_new(kind, files=data or [], model=model, out=out):

@@ -121,11 +121,11 @@ def test_a_killed_curation_goes_on_and_gives_the_bytes_of_a_straight_one(script,
     out = tmp_path / "out"
     for after in KILLED_AFTER:
         killed(script, rows, out, workers, after)
-        assert not (out / "ledger.json").exists() and any((out / "work").iterdir())
+        assert not (out / "ledger.json").exists() and any((out / ".luthier-work").iterdir())
     said = straight(script, rows, out, workers)
     assert "from a run that was cut off" in said
     assert contents(out) == expected
-    assert not (out / "work").exists()
+    assert not (out / ".luthier-work").exists()
     ledger = json.loads(expected["ledger.json"])
     assert ledger["read"] == NUM_ROWS + 120
     assert min(ledger["merged"].values()) > 0 and ledger["conflicts"]["prompts"] > 0 and ledger["preferences"] > 0

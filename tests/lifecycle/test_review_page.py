@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +15,8 @@ import pytest
 from fakes_review import ATTACK, NUM_FLAGGED, Reviewing, curated, reviewing
 from fakes_serve import chromium_path
 from luthier.curate.decisions import read_decisions
+from luthier.curate.desk import Desk
+from luthier.recipes import review as recipe
 from luthier.records import Example, read_records
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -169,6 +173,7 @@ def test_one_goes_on_where_one_left_and_filters_by_reason_and_words(site: Site) 
     page.keyboard.type("parcel 888")
     site.shows(1, of=1)
     expect(page.locator(".part").first).to_contain_text("parcel 888")
+    expect(page.get_by_label("Search")).to_be_focused()
     page.get_by_label("Search").fill("not there at all")
     expect(page.locator("#row-title")).to_have_text("No row fits")
 
@@ -187,6 +192,137 @@ def test_all_that_a_filter_shows_is_decided_and_undone_at_once(site: Site) -> No
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("#progress-text")).to_have_text("0 of 10 decided")
     assert site.kinds() == []
+
+
+def test_a_search_that_is_changed_while_the_list_loads_is_the_one_that_is_listed_and_decided(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, view = site.page, Desk.view
+    is_asked, may_answer = threading.Event(), threading.Event()
+
+    def slow(desk: Desk, chosen: Mapping[str, str]) -> dict[str, object]:
+        if chosen["words"] == "parcel 888":
+            is_asked.set()
+            assert may_answer.wait(60)
+        return view(desk, chosen)
+
+    monkeypatch.setattr(Desk, "view", slow)
+    search = page.get_by_label("Search")
+    search.fill("parcel 888")
+    assert is_asked.wait(60)
+    search.fill("parcel")
+    page.get_by_role("button", name="Decide all").click()
+    expect(page.get_by_role("alert")).to_contain_text("being loaded")
+    may_answer.set()
+    site.shows(4, of=6)  # the row that was found first is still shown
+    expect(page.locator("#list-count")).to_have_text("6 rows, 6 to decide")
+    page.get_by_role("button", name="Decide all").click()
+    expect(page.get_by_role("dialog")).to_contain_text("6 rows to decide, with the words \u201cparcel\u201d")
+    page.get_by_label("Drop them all").check()
+    page.get_by_role("button", name="Decide", exact=True).click()
+    expect(page.locator("#progress-text")).to_have_text("6 of 10 decided")
+
+
+def test_rows_that_were_decided_or_came_after_the_list_are_not_decided_with_all(site: Site) -> None:
+    page, desk = site.page, site.review.desk
+    site.press("k", then=2)
+    page.get_by_role("button", name="Decide all").click()
+    desk.decide([{"id": desk.row(7)["id"], "decision": "keep", "seen": None}], version="")
+    page.get_by_label("Drop them all").check()
+    page.get_by_role("button", name="Decide", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("nothing was decided")
+    expect(page.locator("#progress-text")).to_have_text("2 of 10 decided")
+    assert site.kinds() == ["keep", "keep"]
+    expect(page.locator("body[aria-busy]")).to_have_count(0)
+    page.get_by_role("button", name="Decide all").click()
+    expect(page.get_by_role("dialog")).to_contain_text("8 rows to decide")
+    flagged = desk.folder / "flagged.jsonl"
+    row = {"where": "new:1", "id": "00000000000000bb", "step": "personal", "reason": "personal data", "detail": "1"}
+    flagged.write_text(flagged.read_text() + json.dumps(row) + "\n")
+    page.get_by_role("button", name="Decide", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("nothing was decided")
+    site.shows(1, of=9)
+    assert site.kinds() == ["keep", "keep"]
+    site.faults.clear()  # the browser tells of refusals
+
+
+def test_a_decision_that_was_taken_back_elsewhere_is_told_in_words(site: Site) -> None:
+    page, desk = site.page, site.review.desk
+    site.press("k", then=2)
+    site.press("ArrowUp", then=1)
+    row = desk.row(0)
+    desk.decide([{"id": row["id"], "decision": "drop", "seen": row["decision"]["stamp"]}], version="")
+    page.get_by_role("button", name="Take back").click()
+    expect(page.get_by_role("alert")).to_contain_text("in another window meanwhile; nothing was taken back")
+    expect(page.locator(".decided")).to_contain_text("Dropped")
+    assert site.kinds() == ["drop"]
+    site.faults.clear()
+
+
+def test_a_text_that_is_being_mended_is_never_lost_unasked(site: Site) -> None:
+    page, desk = site.page, site.review.desk
+    text = "what took me ten minutes"
+    page.keyboard.press("m")
+    area = page.locator(".editor textarea").last
+    expect(area).to_be_focused()
+    area.fill(text)
+    expect(page.locator(".verdict")).to_have_text("This can be used.")
+    page.get_by_label("personal data").check()  # another list is asked for
+    expect(page.get_by_role("alert")).to_contain_text("leave it with Escape")
+    expect(area).to_have_value(text)
+    flagged = desk.folder / "flagged.jsonl"
+    os.utime(flagged)  # curated again
+    with page.expect_response(re.compile("/api/changes")):
+        page.evaluate("window.dispatchEvent(new Event('focus'))")
+    expect(area).to_have_value(text)
+    row = desk.row(0)
+    desk.decide([{"id": row["id"], "decision": "keep", "reason": "theirs", "seen": None}], version="")
+    area.press("Control+Enter")
+    expect(page.get_by_role("alert")).to_contain_text("what you wrote is still here")
+    expect(page.locator(".decided")).to_contain_text("theirs")
+    expect(area).to_have_value(text)
+    expect(page.locator("body[aria-busy]")).to_have_count(0)
+    assert site.kinds() == ["keep"]
+    area.press("Control+Enter")  # seen, and saved all the same
+    site.shows(1, of=6)  # the list that was asked for
+    assert site.kinds() == ["mend"] and desk.row(0)["decision"]["parts"][1]["text"] == text
+    page.keyboard.press("m")
+    expect(area).to_be_focused()
+    area.fill(text)
+    page.get_by_label("All reasons").check()
+    expect(page.get_by_role("alert")).to_be_visible()
+    area.press("Escape")
+    site.shows(4, of=9)  # left: the list follows, and the row is shown as it is
+    expect(page.locator(".part").last).to_contain_text("clerk5@example.org")
+    site.faults.clear()
+
+
+def test_marks_are_heard_and_are_told_by_more_than_colour(site: Site) -> None:
+    page = site.page
+    assert "[differs: nine end of differs]" in page.locator("article").aria_snapshot()
+    assert page.locator("mark.differs").first.text_content() == "nine", "what is copied holds no such words"
+    for kind, number in (("differs", 1), ("flagged", 5)):
+        while number > 1 and page.locator("#row-title").text_content() != f"Row {number} of {NUM_FLAGGED}":
+            at = int((page.locator("#row-title").text_content() or "").split()[1])
+            site.press("ArrowDown", then=at + 1)
+        line = page.locator(f"mark.{kind}").first.evaluate("node => getComputedStyle(node).textDecorationLine")
+        assert "underline" in line
+    assert "[flagged: clerk5@example.org end of flagged]" in page.locator("article").aria_snapshot()
+
+
+def test_the_file_that_leads_to_the_link_lets_the_browser_in(browser: Browser, tmp_path: Path) -> None:
+    folder = curated(tmp_path).paths["flagged"].parent
+    faults: list[str] = []
+    with reviewing(folder, tmp_path / "review.jsonl") as review, pytest.MonkeyPatch.context() as patch:
+        urls: list[str] = []
+        patch.setattr(recipe.webbrowser, "open", urls.append)
+        with recipe.opened_by_file(review.link, tmp_path):
+            page = opened(browser, urls[0], faults)
+            for _ in range(2):
+                expect(page.locator("#row-title")).to_have_text(f"Row 1 of {NUM_FLAGGED}")
+                page.reload()
+        page.context.close()
+    assert [fault for fault in faults if not fault.startswith("file:")] == []
 
 
 def test_two_windows_lose_nothing_and_override_nothing_unseen(site: Site) -> None:

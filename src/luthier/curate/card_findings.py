@@ -103,12 +103,14 @@ def _pair(table: Gathered, row: int, into: int, similarity: float) -> Sample:
 
 
 def _conflicts(page: Page, out: Path, ledger: Mapping[str, Any]) -> None:
-    count = ledger["conflicts"]["prompts"]
-    if not count:
+    count, preferences = ledger["conflicts"]["prompts"], ledger["conflicts"]["preferences"]
+    if not count and not preferences:
         return
     page.heading("Prompts with more than one answer")
     page.text(f"{count:,} prompts have different answers in different rows. All are kept: they may be right, as in "
               "open questions, or contradict each other. conflicts.jsonl has all.")  # fmt: skip
+    if preferences:
+        page.text(f"{preferences:,} preferences are contradicted: another row prefers the other answer.")
     _some(page, [_conflict(entry["rows"]) for entry in islice(_lines(out / "conflicts.jsonl"), SHOWN_SAMPLES)])
 
 

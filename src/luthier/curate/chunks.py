@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from luthier.curate.raw import RawRow
 from luthier.curate.reading import can_be_cut, read_part, read_rows
@@ -20,7 +21,9 @@ SMALLEST_BYTES, LARGEST_BYTES = 4 << 20, 64 << 20
 MOST_PIECES = 256
 """A piece is this part of all bytes, within the limits above: time is told often, and files in the work folder few."""
 PIECE_ROWS = 8192
-"""Rows of a piece where rows and not bytes are counted."""
+"""Rows of a piece, at most, where it is cut by rows; it ends earlier when its rows have the bytes of a piece."""
+OBJECT_BYTES = 8
+"""Counted for a number, and for what else has no length."""
 READ_BYTES = 1 << 20
 
 
@@ -39,6 +42,8 @@ class Chunk:
     start: int = 0
     end: int = 0
     """The bytes that it covers, where it is cut by bytes."""
+    num_bytes: int = 0
+    """About how much its rows hold, where it is cut by rows."""
     content: str = ""
     """What its rows are known by; empty where the worker has to look at the bytes."""
 
@@ -51,7 +56,7 @@ class Chunk:
     def weight(self) -> float:
         """About how much work it is, beside a piece of the least size that files are cut into."""
         if self.rows is not None:
-            return len(self.rows) / PIECE_ROWS
+            return max(len(self.rows) / PIECE_ROWS, self.num_bytes / SMALLEST_BYTES)
         return (self.end - self.start) / SMALLEST_BYTES
 
     @property
@@ -68,12 +73,12 @@ def piece_bytes(files: Sequence[Path], *, most: int | None = None) -> int:
 
 
 def chunks(files: Sequence[Path], *, columns: Mapping[str, str], size: int) -> Iterator[Chunk]:
-    """All pieces of all files in order, each of about `size` bytes or of PIECE_ROWS rows."""
+    """All pieces of all files in order, each of about `size` bytes, or of PIECE_ROWS rows if those are fewer."""
     for number, path in enumerate(files):
         if can_be_cut(path):
             yield from _ranges(number, path, size)
         else:
-            yield from _some_rows(number, path, columns)
+            yield from _some_rows(number, path, columns, size)
 
 
 def rows_of(chunk: Chunk, columns: Mapping[str, str]) -> Iterator[RawRow]:
@@ -81,6 +86,16 @@ def rows_of(chunk: Chunk, columns: Mapping[str, str]) -> Iterator[RawRow]:
     if chunk.rows is not None:
         return iter(chunk.rows)
     return read_part(chunk.path, columns, start=chunk.start, end=chunk.end, first_line=chunk.first_line)
+
+
+def some_of(rows: Iterator[RawRow], *, most_rows: int, most_bytes: int) -> tuple[list[RawRow], int]:
+    """The next rows, up to `most_rows` of them or to the one with which they have `most_bytes`; and their bytes."""
+    some: list[RawRow] = []
+    size = 0
+    while len(some) < most_rows and size < most_bytes and (row := next(rows, None)) is not None:
+        some.append(row)
+        size += len(row.raw) or _size(row.data)
+    return some, size
 
 
 def content_of(chunk: Chunk) -> str:
@@ -106,15 +121,29 @@ def _ranges(number: int, path: Path, size: int) -> Iterator[Chunk]:
         yield Chunk(file=number, number=next(count), path=path, first_line=line, start=start, end=end)
 
 
-def _some_rows(number: int, path: Path, columns: Mapping[str, str]) -> Iterator[Chunk]:
+def _some_rows(number: int, path: Path, columns: Mapping[str, str], size: int) -> Iterator[Chunk]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     rows = read_rows(path, columns)
+    first = 0
     for piece in itertools.count():
-        some = tuple(itertools.islice(rows, PIECE_ROWS))
+        some, num_bytes = some_of(rows, most_rows=PIECE_ROWS, most_bytes=size)
         if not some:
             return
-        yield Chunk(file=number, number=piece, path=path, rows=some, content=f"{digest} {piece}")
+        yield Chunk(file=number, number=piece, path=path, rows=tuple(some), num_bytes=num_bytes,
+                    content=f"{digest} {first} {len(some)}")  # fmt: skip
+        first += len(some)
+
+
+def _size(value: Any) -> int:
+    """About how many bytes a value of a row takes."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(map(_size, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(_size, value))
+    return OBJECT_BYTES
 
 
 def _hash(chunk: Chunk) -> str:

@@ -12,7 +12,8 @@ import pyarrow.parquet
 from luthier.curate.raw import RawRow
 from luthier.errors import DataError, Problem
 
-BATCH_ROWS = 1024
+BATCH_ROWS = 128
+"""Rows that are made at once: few, since each may be long."""
 
 
 def read_parquet(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
@@ -31,9 +32,11 @@ def _rows(
     try:
         number = 0
         for batch in batches:
-            for row in batch.to_pylist():
-                number += 1
-                yield RawRow(str(path), number, b"", {columns.get(name, name): value for name, value in row.items()})
+            for start in range(0, batch.num_rows, BATCH_ROWS):
+                for row in batch.slice(start, BATCH_ROWS).to_pylist():
+                    number += 1
+                    data = {columns.get(name, name): value for name, value in row.items()}
+                    yield RawRow(str(path), number, b"", data)
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         found = str(error).split("\n", 1)[0]
         raise DataError("a data file cannot be read", [

@@ -5,9 +5,9 @@ To add one, write a function like these, give it a line in SET_STEPS, and its na
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from luthier.curate.config import CurateConfig, StepName
 from luthier.curate.duplicates import first_of
 from luthier.curate.gathered import Gathered, NearPairs
-from luthier.curate.labelling import check_labels
+from luthier.curate.labelling import ANSWERS, check_labels
 from luthier.curate.split import connected
 from luthier.similarity.near import Sketches, near_duplicates
 
@@ -30,7 +30,12 @@ BYTES_A_KEY = 64
 """What sorting takes for one key of 16 bytes."""
 CONTAMINATED = 0.02
 """An evaluation is contaminated from this share of its questions on (Tulu 3, arXiv:2411.15124)."""
+CONTRADICTION = "preferences that contradict each other"
 SHOWN_CHARACTERS = 400
+SHOWN_ROWS = 20
+"""Of the rows of one conflict so many are written down; the others are counted."""
+NAMED_ROWS = 3
+"""A flag names so many of the other rows."""
 
 
 @dataclass(slots=True)
@@ -48,6 +53,8 @@ class Comparison:
     """The lines of leaks.jsonl."""
     facts: dict[str, Any] = field(default_factory=dict)
     """For the ledger, by step."""
+    doubted: list[tuple[np.ndarray, str]] = field(default_factory=list)
+    """Records that are to be dropped if they come into train, and the rule."""
 
 
 def merge_exact(table: Gathered, work: Comparison) -> None:
@@ -69,18 +76,19 @@ def merge_near(table: Gathered, work: Comparison) -> None:
         _drop_near_held_out(table, pairs)
     kind = table.column("is_preference")
     left, right = pairs.rows[:, 0], pairs.rows[:, 1]
-    is_alike = (kind[left] == kind[right]) & (table.is_learnt[left] == table.is_learnt[right])
+    # An evaluation stays as its owner wrote it: only rows to learn are merged.
+    is_alike = (kind[left] == kind[right]) & table.is_learnt[left] & table.is_learnt[right]
     same = pairs.chosen(~pairs.is_conflict & is_alike & table.is_kept[left] & table.is_kept[right])
     if work.config.near.action == "flag":
         _flag_near(table, same)
     else:
-        _keep_best(table, same, work.config.near.keep)
+        _keep_best(table, same, work.config.near.keep, _spoilt(table, work))
 
 
 def handle_leaks(table: Gathered, work: Comparison) -> None:
     """Drop or flag rows that hold a question of an evaluation; count for each evaluation how much of it was found."""
-    hit: dict[str, set[str]] = {file: set() for file in work.questions}
-    rows_of: Counter[str] = Counter()
+    hit: dict[str, dict[str, int]] = {file: {} for file in work.questions}
+    rows_of: dict[str, set[int]] = {file: set() for file in work.questions}
     gone = []
     for start, shard in zip(table.starts, table.shards, strict=False):
         for number, match in shard.lines("leaks"):
@@ -88,8 +96,8 @@ def handle_leaks(table: Gathered, work: Comparison) -> None:
             if not table.is_kept[row]:
                 continue
             file = match["name"].rpartition(":")[0]
-            rows_of[file] += 1
-            hit[file].add(match["name"])
+            rows_of[file].add(row)
+            hit[file][match["name"]] = match["copies"]  # a question that stands there twice is two that were found
             where = table.where(row)
             work.leaks.append({"where": where, "id": table.id(row), "question": match["name"],
                                "share": match["share"], "text": match["text"]})  # fmt: skip
@@ -98,15 +106,19 @@ def handle_leaks(table: Gathered, work: Comparison) -> None:
                 table.flag(row, "leaks", LEAK, f"{match['name']}: {match['text'][:SHOWN_CHARACTERS]}")
     if work.config.leaks.action == "drop":
         table.drop(np.array(gone, np.int64), LEAK)
+    found = {file: sum(names.values()) for file, names in hit.items()}
     work.facts["leaks"] = {
-        file: {"questions": count, "found": len(hit[file]), "share": round(len(hit[file]) / max(1, count), 4),
-               "contaminated": len(hit[file]) > CONTAMINATED * count, "rows": rows_of[file]}
+        file: {"questions": count, "found": found[file], "share": round(found[file] / max(1, count), 4),
+               "contaminated": found[file] > CONTAMINATED * count, "rows": len(rows_of[file])}
         for file, count in work.questions.items()
     }  # fmt: skip
 
 
 def report_conflicts(table: Gathered, work: Comparison) -> None:
-    """Write down and flag prompts that have different answers. They may be right: none is dropped."""
+    """Write down and flag prompts that have different answers, and preferences that contradict each other.
+
+    Answers may all be right, and of two people who prefer differently nobody is wrong: none is dropped.
+    """
     answers, prompts = table.column("answer"), table.column("prompt")
     rows = np.flatnonzero(table.is_kept & (answers != 0))
     first = rows[first_of(prompts[rows])]
@@ -122,17 +134,38 @@ def report_conflicts(table: Gathered, work: Comparison) -> None:
     sizes = np.bincount(group[kept], minlength=1)
     for row in kept[sizes[group[kept]] > 1]:
         found.setdefault(int(group[row]), []).append(int(row))
-    work.facts["conflicts"] = {"prompts": len(found), "answers": sum(len(rows) for rows in found.values())}
-    for some in found.values():
-        work.conflicts.append({"rows": [_shown(table, row) for row in some]})
-        for row in some:
-            others = [table.where(other) for other in some if other != row][:3]
-            table.flag(row, "conflicts", CONFLICT, f"another answer in {', '.join(others)}")
+    against = _contradictions(table)
+    work.facts["conflicts"] = {"prompts": len(found), "answers": sum(len(rows) for rows in found.values()),
+                               "preferences": sum(len(rows) for rows in against)}  # fmt: skip
+    for rule, said, groups in ((CONFLICT, "another answer in", found.values()),
+                               (CONTRADICTION, "the other way round in", against)):  # fmt: skip
+        for some in groups:
+            more = {"more": len(some) - SHOWN_ROWS} if len(some) > SHOWN_ROWS else {}
+            work.conflicts.append({"rows": [_shown(table, row) for row in some[:SHOWN_ROWS]], **more})
+            for row in some:
+                others = islice((table.where(other) for other in some if other != row), NAMED_ROWS)
+                table.flag(row, "conflicts", rule, f"{said} {', '.join(others)}")
 
 
 def judge_answers(table: Gathered, work: Comparison) -> None:
-    """Flag or drop faulty answers, and labels that the other rows of their task speak against."""
+    """Flag faulty answers, and labels that the other rows of their task speak against; remember which are to go.
+
+    They go when it is known where: an evaluation without the rows that are hard to judge would flatter.
+    """
+    before = table.is_kept.copy()
     work.facts["labels"] = check_labels(table, action=work.config.labels.action)
+    gone = np.flatnonzero(before & ~table.is_kept)
+    work.doubted += [(gone[table.rule[gone] == rule], table.rules[rule]) for rule in np.unique(table.rule[gone])]
+    table.revive(gone)
+
+
+def drop_doubted(table: Gathered, work: Comparison, trained: np.ndarray) -> np.ndarray:
+    """Drop what `judge_answers` found among the rows that are trained on, [N] bool; returns their numbers."""
+    dropped = [np.zeros(0, np.int64)]
+    for rows, rule in work.doubted:
+        dropped.append(rows[(trained & table.is_kept)[rows]])
+        table.drop(dropped[-1], rule)
+    return np.concatenate(dropped)
 
 
 SetStep = Callable[[Gathered, Comparison], None]
@@ -165,14 +198,25 @@ def _drop_near_held_out(table: Gathered, pairs: NearPairs) -> None:
         table.drop(np.flatnonzero(table.is_kept & table.is_learnt & found[group]), rule)
 
 
-def _keep_best(table: Gathered, pairs: NearPairs, rule: str) -> None:
-    """Merge each group of near-duplicates into one row of it: the rule chooses which, ties go to the first."""
+def _spoilt(table: Gathered, work: Comparison) -> np.ndarray:
+    """Rows that a later step may drop for what stands in them: a good row must not go into one of these. [N] bool"""
+    found = np.zeros(len(table), bool)
+    if "labels" in work.config.steps:
+        found |= table.told(ANSWERS) & ~table.told("settled")
+    if "leaks" in work.config.steps:
+        found |= table.told("leaks")
+    return found
+
+
+def _keep_best(table: Gathered, pairs: NearPairs, rule: str, is_spoilt: np.ndarray) -> None:
+    """Merge each group of near-duplicates into one row of it: one that is not spoilt where there is one, of these the
+    rule chooses which, and ties go to the first."""
     if not len(pairs.rows):
         return
     group = connected(len(table), pairs.rows)
     rows = np.unique(pairs.rows)
     worse = table.column("is_cut") if rule == "first" else -table.column("answer_chars")
-    order = rows[np.lexsort((rows, worse[rows], group[rows]))]
+    order = rows[np.lexsort((rows, worse[rows], is_spoilt[rows], group[rows]))]
     begins = np.ones(len(order), bool)
     begins[1:] = group[order[1:]] != group[order[:-1]]
     best = np.full(int(group.max()) + 1, -1, np.int64)
@@ -200,10 +244,34 @@ def _flag_near(table: Gathered, pairs: NearPairs) -> None:
             table.flag(row, "near", NEAR_DUPLICATE, f"{value:.2f} like {table.where(other)}")
 
 
+def _contradictions(table: Gathered) -> list[list[int]]:
+    """Groups of preferences on one prompt: some prefer one answer to another, the others that to this."""
+    rows = np.flatnonzero(table.is_kept & table.column("is_preference"))
+    first = first_of(table.column("prompt")[rows])
+    is_alone = np.bincount(first, minlength=len(rows))[first] == 1
+    found: dict[tuple[int, str, str], tuple[list[int], list[int]]] = {}
+    for prompt, row in zip(first[~is_alone].tolist(), rows[~is_alone].tolist(), strict=True):
+        record = table.record(row)
+        chosen, rejected = (" ".join(record[name].split()) for name in ("chosen", "rejected"))
+        one, other = sorted((chosen, rejected))
+        found.setdefault((prompt, one, other), ([], []))[chosen == one].append(row)
+    return [sorted([*left, *right]) for left, right in found.values() if left and right]
+
+
+def _answer(example: Mapping[str, Any]) -> str:
+    """The answer of an example as its file holds it; of one that ends with calls, the calls."""
+    if targets := example.get("targets"):
+        return str(targets[0])
+    calls = [call["function"] for call in example["messages"][-1].get("tool_calls", ())]
+    return " ".join(f"{call['name']}({call['arguments']})" for call in calls)
+
+
 def _shown(table: Gathered, row: int) -> dict[str, Any]:
     """A row of a conflict, with its texts cut to what a person reads at a glance."""
     record = table.record(row)
-    messages = [message for message in record["messages"] if message["role"] == "user"]
-    asked = messages[-1]["content"] if messages else ""
-    return {"where": table.where(row), "id": record["id"], "prompt": asked[:SHOWN_CHARACTERS],
-            "answer": record["targets"][0][:SHOWN_CHARACTERS]}  # fmt: skip
+    is_preference = "chosen" in record
+    turns: Iterable[Mapping[str, Any]] = record["prompt"] if is_preference else record["messages"]
+    asked = [turn["content"] for turn in turns if turn["role"] == "user"][-1:] or [""]
+    answer = record["chosen"] if is_preference else _answer(record)
+    return {"where": table.where(row), "id": record["id"], "prompt": asked[0][:SHOWN_CHARACTERS],
+            "answer": answer[:SHOWN_CHARACTERS]}  # fmt: skip

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from luthier.config import Config, known_as
+from luthier.curate.stated import code_of
 
 StepName = Literal["clean", "language", "personal", "review", "exact", "near", "leaks", "conflicts", "labels", "select"]
 STEP_NAMES: tuple[StepName, ...] = get_args(StepName)
@@ -29,7 +30,8 @@ class DataConfig(Config):
     held_out: tuple[Path, ...] = Field((), json_schema_extra=known_as("test_files", "test_file", "eval_files"))
     """Files that only evaluation reads. Without them a share of `files` is held out, so that no prompt is in both."""
     allow_overlap: bool = False
-    """Accept prompts that stand in `files` and in `held_out`; without this they are an error."""
+    """Accept prompts that stand in `files` and in `held_out`, which are an error without this, and links in both, for
+    which rows of `files` are dropped without this."""
 
 
 class LanguagesConfig(Config):
@@ -38,6 +40,15 @@ class LanguagesConfig(Config):
     keep: tuple[str, ...] = ()
     """Codes of the languages to keep, as ["en", "de"]; rows in another are dropped. Empty keeps all, and rows whose
     language cannot be told stay."""
+
+    @field_validator("keep")
+    @classmethod
+    def _are_languages(cls, keep: tuple[str, ...]) -> tuple[str, ...]:
+        codes = {name: code_of(name) for name in keep}
+        for name, code in codes.items():
+            if code is None:
+                raise ValueError(f'{name!r} is no language; write its code, as "en" or "de"')
+        return tuple(dict.fromkeys(code for code in codes.values() if code is not None))
 
 
 KindName = Literal["secret", "login", "email", "iban", "card", "national_id", "ip", "phone"]
@@ -81,7 +92,7 @@ class LabelsConfig(Config):
 
     action: Literal["flag", "drop"] = "flag"
     """Flag rows with a faulty answer or a label that is probably wrong, or drop them; of the labels those that are more
-    probably wrong than right. Rows of `data.held_out` are only flagged."""
+    probably wrong than right. Rows of dev and held_out are only flagged."""
 
 
 SelectMethod = Literal["length", "diversity"]
@@ -186,6 +197,9 @@ def wrong_order(steps: tuple[StepName, ...]) -> str | None:
     for later in ("clean", "language", "personal"):
         if place.get(later, -1) > place.get("review", len(steps)):
             return f'"review" finds rows by their id, which "{later}" changes, so it must stand after it'
+    for earlier in ("leaks", "labels"):
+        if place.get("near", -1) > place.get(earlier, len(steps)):
+            return f'"near" finds rows by one of them that "{earlier}" may drop, so it must stand before it'
     if place.get("near", -1) > place.get("conflicts", len(steps)):
         return '"conflicts" reports what "near" finds too, so it must stand after it'
     if "select" in steps[:-1]:

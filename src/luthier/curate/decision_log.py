@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import secrets
+import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +30,9 @@ from luthier.records.jsonl import parse_json
 SUFFIXES = (".jsonl", ".ndjson")
 MOST_READ = 1 << 20
 """Bytes that are read at once."""
+SETTLED_NS = 2_000_000_000
+"""Nanoseconds. A file written more recently may be written again without its time changing: the coarsest clock of a
+file system ticks every two seconds."""
 
 
 class Wanted(NamedTuple):
@@ -58,6 +64,13 @@ class Entry:
         return (self.kind, self.reason, self.record) == (wanted.kind, wanted.reason, wanted.record)
 
 
+class _Line(NamedTuple):
+    """A line that is a decision."""
+
+    decision: Decision
+    data: Mapping[str, Any]
+
+
 class Added(NamedTuple):
     """What came of adding."""
 
@@ -82,8 +95,12 @@ class DecisionLog:
     _read: int = 0
     """Bytes of whole lines that have been read."""
     _lines: int = 0
+    _hash: hashlib.blake2b = field(default_factory=hashlib.blake2b)
+    """Of the bytes that have been read."""
     _file: tuple[int, int] | None = None
     """Device and inode of the file that was read."""
+    _settled: tuple[int, int] | None = None
+    """Size and time of change that show that nothing is new; None where they cannot show it."""
     _epoch: int = 0
     """How often the file was read anew, from its beginning."""
     _guard: threading.RLock = field(default_factory=threading.RLock)
@@ -127,8 +144,12 @@ class DecisionLog:
 
     def refresh(self) -> None:
         """Read what others have added. DataError where that is no decision."""
-        with self._guard, contextlib.suppress(FileNotFoundError):
-            number = os.open(self.path, os.O_RDONLY)
+        with self._guard:
+            try:
+                number = os.open(self.path, os.O_RDONLY)
+            except FileNotFoundError:
+                self._forget()
+                return
             try:
                 self._take_in(number)
             finally:
@@ -173,7 +194,7 @@ class DecisionLog:
     def _append(self, number: int, wanted: Sequence[Wanted]) -> Added:
         """Write the lines at the end of the locked file, as one piece, and wait until the disk has them."""
         stamp, at = secrets.token_hex(8), datetime.now(UTC).isoformat(timespec="seconds")
-        data = memoryview(b"".join(_line(one, stamp, at) for one in wanted))
+        data = memoryview(b"".join(_line_of(one, stamp, at) for one in wanted))
         end = os.fstat(number).st_size
         try:
             while data:
@@ -202,7 +223,7 @@ class DecisionLog:
         while True:
             is_new = not self.path.exists()
             number = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-            with contextlib.suppress(OSError):  # a disk without locks
+            with contextlib.suppress(OSError):  # a disk without locks: `has_locks` tells of it
                 fcntl.flock(number, fcntl.LOCK_EX)
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(number), os.stat(self.path)):
@@ -212,42 +233,64 @@ class DecisionLog:
             os.close(number)
 
     def _take_in(self, number: int) -> None:
-        """Read the whole lines that are new. From the beginning when it is another file, or shorter than it was."""
+        """Read the whole lines that are new; from the beginning where what was read does not stand there any more.
+
+        Lines count together or not at all: as long as one is no decision, each call raises DataError and what was read
+        before stays.
+        """
         found = os.fstat(number)
-        if self._file != (found.st_dev, found.st_ino) or found.st_size < self._read:
-            self._epoch += self._file is not None  # the first file follows on no file without a break
-            self._stacks, self._changed, self._read, self._lines = {}, [], 0, 0
-            self._file = (found.st_dev, found.st_ino)
-        data = _read(number, self._read, found.st_size)
+        file, written = (found.st_dev, found.st_ino), (found.st_size, found.st_mtime_ns)
+        if (self._file, self._settled) == (file, written):
+            return
+        goes_on = self._file in (None, file) and _hash_of(number, self._read).digest() == self._hash.digest()
+        start, count = (self._read, self._lines) if goes_on else (0, 0)
+        data = _read(number, start, found.st_size)
         whole = data[: data.rfind(b"\n") + 1]
-        self._read += len(whole)
-        problems = [made for line in whole.split(b"\n")[:-1] if (made := self._take_line(line)) is not None]
+        made = [self._line(count + at, line) for at, line in enumerate(whole.split(b"\n")[:-1], start=1)]
+        problems = [one for one in made if isinstance(one, Problem)]
         if problems:
             raise DataError(f"{self.path} is not a file of decisions", problems)
+        if not goes_on:
+            self._forget()
+        for one in made:
+            self._put(one if isinstance(one, _Line) else None)
+        self._hash.update(whole)
+        self._read, self._file = start + len(whole), file
+        self._settled = written if time.time_ns() - found.st_mtime_ns > SETTLED_NS else None
 
-    def _take_line(self, line: bytes) -> Problem | None:
-        self._lines += 1
-        self._changed.append("")
+    def _forget(self) -> None:
+        """Begin anew, as if nothing had been read."""
+        self._epoch += self._file is not None  # the first file follows on no file without a break
+        self._stacks, self._changed, self._read, self._lines = {}, [], 0, 0
+        self._hash, self._file, self._settled = hashlib.blake2b(), None, None
+
+    def _line(self, number: int, line: bytes) -> _Line | Problem | None:
+        """What a line says; None where it is blank."""
         if not line.strip():
             return None
         data = _object(line)
         if data is None:
-            return Problem(where=f"{self.path}:{self._lines}", found=repr(line[:60].decode("utf-8", "replace")),
+            return Problem(where=f"{self.path}:{number}", found=repr(line[:60].decode("utf-8", "replace")),
                            expected="one JSON object", fix="repair or delete this line")  # fmt: skip
-        made = decision_of(RawRow(str(self.path), self._lines, line, data=data))
-        if not isinstance(made, Decision):
-            return made
-        self._changed[-1] = made.id
+        made = decision_of(RawRow(str(self.path), number, line, data=data))
+        return _Line(made, data) if isinstance(made, Decision) else made
+
+    def _put(self, line: _Line | None) -> None:
+        """Count one line more."""
+        self._lines += 1
+        self._changed.append(line.decision.id if line else "")
+        if line is None:
+            return
+        made, data = line
         stack = self._stacks.setdefault(made.id, [])
         if made.kind == UNDO:
             del stack[-1:]
-            return None
+            return
         stamp, at = data.get("action"), data.get("at")
         stack.append(Entry(
             made.id, made.kind, made.reason, data.get("record") if made.kind == "mend" else None,
             stamp if isinstance(stamp, str) and stamp else f"line {self._lines}", at if isinstance(at, str) else "",
         ))  # fmt: skip
-        return None
 
     def _end_line(self, number: int) -> None:
         """Give the last line its end, or cut it off where it is torn."""
@@ -264,7 +307,20 @@ class DecisionLog:
         self._take_in(number)
 
 
-def _line(wanted: Wanted, stamp: str, at: str) -> bytes:
+def has_locks(path: Path) -> bool:
+    """Whether the disk of a file, which need not exist yet, keeps programs apart that add to it at once."""
+    # A file without a name, beside it: what looks must not write.
+    with path.open("rb+") if path.exists() else tempfile.TemporaryFile(dir=path.parent) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True  # somebody holds it
+        except OSError:
+            return False
+    return True
+
+
+def _line_of(wanted: Wanted, stamp: str, at: str) -> bytes:
     line: dict[str, Any] = {"id": wanted.id, "decision": wanted.kind}
     if wanted.reason:
         line["reason"] = wanted.reason
@@ -283,14 +339,24 @@ def _object(line: bytes) -> dict[str, Any] | None:
 
 
 def _read(number: int, start: int, end: int) -> bytes:
-    pieces = []
+    return b"".join(_pieces(number, start, end))
+
+
+def _hash_of(number: int, end: int) -> hashlib.blake2b:
+    """Of the bytes before `end`; of fewer where the file is shorter."""
+    made = hashlib.blake2b()
+    for piece in _pieces(number, 0, end):
+        made.update(piece)
+    return made
+
+
+def _pieces(number: int, start: int, end: int) -> Iterator[bytes]:
     while start < end:
         piece = os.pread(number, min(MOST_READ, end - start), start)
         if not piece:
-            break
-        pieces.append(piece)
+            return
+        yield piece
         start += len(piece)
-    return b"".join(pieces)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,7 +9,8 @@ content changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -17,7 +18,7 @@ from typing import Any, Literal, get_args
 from luthier.curate.faults import shown
 from luthier.curate.making import Record
 from luthier.curate.raw import RawRow
-from luthier.curate.reading import check_files, read_rows
+from luthier.curate.reading import can_be_cut, check_files, read_rows
 from luthier.curate.shapes import convert
 from luthier.errors import DataError, Problem
 
@@ -37,11 +38,15 @@ class Decision:
     """What replaces the row, where it is mended."""
 
 
-def read_decisions(path: Path) -> dict[str, Decision]:
-    """The decisions in a file by the id that they are about. DataError names every line that is none."""
+def read_decisions(path: Path, *, say: Callable[[str], None] | None = None) -> dict[str, Decision]:
+    """The decisions in a file by the id that they are about. DataError names every line that is none.
+
+    A last line that a crash has torn was never answered: it is passed over, and `say` hears of it.
+    """
     check_files([path])
     found: dict[str, list[Decision]] = {}
     problems: list[Problem] = []
+    row = None
     for row in read_rows(path):
         made = decision_of(row)
         if isinstance(made, Problem):
@@ -50,9 +55,23 @@ def read_decisions(path: Path) -> dict[str, Decision]:
             found.setdefault(made.id, []).append(made)
         elif found.get(made.id):
             found[made.id].pop()
+    if row is not None and row.data is None and _is_torn(path, row):
+        problems.pop()
+        if say is not None:
+            begin = row.raw[:200].decode("utf-8", "replace")
+            say(f"curate | warning: {row.where}: the last line is torn, and was passed over: {begin}")
     if problems:
         raise DataError(f"{path} is not a file of decisions", problems)
     return {identity: some[-1] for identity, some in found.items() if some}
+
+
+def _is_torn(path: Path, row: RawRow) -> bool:
+    """Whether the last row of a file of JSON lines, which cannot be read, lacks the end of its line."""
+    if not row.raw or not can_be_cut(path):
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
 
 
 def decided(identity: str, decisions: Mapping[str, Decision]) -> Iterator[Decision]:

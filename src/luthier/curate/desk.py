@@ -136,16 +136,24 @@ class Desk:
             raise DataError("this cannot be decided", problems)
         return self._answer(flagged, self.log.add(wanted), version)
 
-    def decide_all(self, chosen: Mapping[str, str], *, decision: str, reason: str, version: str) -> dict[str, Any]:
-        """Keep or drop every open row that fits."""
+    def decide_all(self, numbers: Sequence[int], *, decision: str, reason: str, version: str) -> dict[str, Any]:
+        """Keep or drop the rows with these numbers, all or none.
+
+        Refused when the folder was curated since `version`, which came with the numbers, for they would mean other
+        rows; and when one of the rows was decided meanwhile.
+        """
         flagged = self._fresh()
         if decision not in ("keep", "drop"):
             raise DataError("this cannot be decided", [
                 Problem(where="decision", found=repr(decision), expected="keep or drop", fix="mend rows one by one"),
             ])  # fmt: skip
-        rows = self._fitting(flagged, Filter(**chosen)._replace(state=OPEN), self.log.decided())
-        added = self.log.add([Wanted(row.id, decision, reason) for row in rows])
-        return self._answer(flagged, added, version)
+        if version.partition(".")[0] != self._version(flagged).partition(".")[0]:
+            return {**self._answer(flagged, Added("", (), ()), version), "is_refused": True}
+        unknown = next((number for number in numbers if not 0 <= number < len(flagged.rows)), None)
+        if unknown is not None:
+            raise _unknown(f"row {unknown}")
+        ids = dict.fromkeys(flagged.rows[number].id for number in numbers)
+        return self._answer(flagged, self.log.add([Wanted(one, decision, reason) for one in ids]), version)
 
     def undo(self, stamp: str, *, version: str) -> dict[str, Any]:
         """Take back what one action decided."""
@@ -287,8 +295,10 @@ class Desk:
         return {name: value for name, value in data.items() if name not in ("id", "source")}
 
     def _answer(self, flagged: Flagged, added: Added, version: str) -> dict[str, Any]:
-        return {"stamp": added.stamp, "num_added": len(added.ids), "refused": list(added.refused),
-                **self._changed(flagged, version), **self._progress(flagged)}  # fmt: skip
+        return {
+            "stamp": added.stamp, "num_added": len(added.ids), "refused": list(added.refused),
+            "is_refused": bool(added.refused), **self._changed(flagged, version), **self._progress(flagged),
+        }  # fmt: skip
 
 
 def _state(entry: Entry | None) -> int:

@@ -106,10 +106,11 @@ def _taught(example: Example, digest: hashlib.blake2b) -> tuple[bytes, bytes, by
         _framed(counts), *(forms[message.text] for message in said), *(forms[target] for target in example.targets),
         *(_form(choice) for choice in example.choices), _framed(grading), _framed(tools),
     ]))  # fmt: skip
-    target = example.target
     answer = NO_ANSWER
-    if target is not None:
-        answer = hashlib.blake2b(forms[target], digest_size=ANSWER_KEY_BYTES).digest()
+    if example.target is not None:
+        answer = hashlib.blake2b(forms[example.target], digest_size=ANSWER_KEY_BYTES).digest()
+    elif said and said[-1].tool_calls:
+        answer = hashlib.blake2b(forms[said[-1].text], digest_size=ANSWER_KEY_BYTES).digest()
     return digest.digest(), prompt, answer
 
 

@@ -99,6 +99,10 @@ class Gathered:
         """Leave records out."""
         self.fate[rows], self.rule[rows] = DROPPED, self._number(rule)
 
+    def revive(self, rows: np.ndarray) -> None:
+        """Keep records after all, whatever was to become of them."""
+        self.fate[rows], self.rule[rows], self.into[rows], self.similarity[rows] = KEPT, -1, rows, 1.0
+
     def flag(self, row: int, step: str, reason: str, detail: str) -> None:
         """Let a person look at a record."""
         self.flags.append(SetFlag(int(row), step, reason, detail))
@@ -118,6 +122,13 @@ class Gathered:
         """The number of a record's shard, and its number within."""
         shard = int(np.searchsorted(self.starts, row, "right")) - 1
         return shard, int(row - self.starts[shard])
+
+    def told(self, name: str) -> np.ndarray:
+        """Of which records the workers wrote a line of the kind `name`; [N] bool."""
+        found = np.zeros(len(self), bool)
+        for start, shard in zip(self.starts.tolist(), self.shards, strict=False):
+            found[[start + number for number, _ in shard.lines(name)]] = True
+        return found
 
     def where(self, row: int) -> str:
         """The place of a record, "data/train.jsonl:41"."""

@@ -68,7 +68,7 @@ def check_labels(table: Gathered, *, action: Literal["flag", "drop"]) -> dict[st
 
     What a person decided to keep is left alone, and what is only evaluated on is flagged and never dropped: an
     evaluation without the rows that a classifier finds hard would flatter. Of the suspects only those are dropped whose
-    label is more probably wrong than right; the others are flagged.
+    label is more probably wrong than right. All are flagged, so that one whose fate is changed has its reason.
     """
     is_open = table.is_kept & ~_settled(table)
     may_drop = table.is_learnt if action == "drop" else np.zeros(len(table), bool)
@@ -122,7 +122,7 @@ def _judged(table: Gathered, group: Group) -> tuple[str, Judgement]:
 def _handle_suspects(
     table: Gathered, task: str, group: Group, found: Judgement, is_open: np.ndarray, may_drop: np.ndarray
 ) -> None:
-    """Flag the suspects of a task, best first, or drop them."""
+    """Flag the suspects of a task, best first, and drop those that are sure enough."""
     gone = []
     for suspect in found.suspects:
         row = int(group.rows[suspect.index])
@@ -130,14 +130,13 @@ def _handle_suspects(
             continue
         if may_drop[row] and suspect.confidence >= SURE:
             gone.append(row)
-        else:
-            detail = f"{suspect.confidence:.2f} that {suspect.given!r} is wrong; likely {suspect.likely!r}, by {task}"
-            table.flag(row, STEP, WRONG_LABEL, detail)
+        detail = f"{suspect.confidence:.2f} that {suspect.given!r} is wrong; likely {suspect.likely!r}, by {task}"
+        table.flag(row, STEP, WRONG_LABEL, detail)
     table.drop(np.array(gone, np.int64), WRONG_LABEL)
 
 
 def _handle_answers(table: Gathered, is_open: np.ndarray, may_drop: np.ndarray) -> Counter[str]:
-    """Flag or drop what the workers found in answers; returns how often each reason was given."""
+    """Flag, and perhaps drop, what the workers found in answers; returns how often each reason was given."""
     counts: Counter[str] = Counter()
     gone = []
     for start, shard in zip(table.starts.tolist(), table.shards, strict=False):
@@ -148,7 +147,6 @@ def _handle_answers(table: Gathered, is_open: np.ndarray, may_drop: np.ndarray) 
             counts.update(faults.keys())
             if may_drop[row]:
                 gone.append(row)
-                continue
             for reason, answer in faults.items():
                 table.flag(row, STEP, reason, answer)
     table.drop(np.array(gone, np.int64), FAULTY_ANSWER)

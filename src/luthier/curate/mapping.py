@@ -6,19 +6,19 @@ It depends on the piece and the job alone, so any worker, on any machine, makes 
 from __future__ import annotations
 
 import hashlib
+import json
 import pickle
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from luthier.curate.chunks import Chunk, content_of, rows_of
+from luthier.curate.chunks import Chunk, content_of, rows_of, some_of
 from luthier.curate.config import ROW_STEPS, CurateConfig, StepName
 from luthier.curate.decisions import Decision
 from luthier.curate.duplicates import KEY_BYTES, Keys, keys_of, pairs_of
@@ -30,16 +30,19 @@ from luthier.curate.raw import RawRow
 from luthier.curate.shapes import convert
 from luthier.curate.shards import EDGE, ROW, Notes, Writer, read_notes
 from luthier.curate.steps import ROW_STEPS_BY_NAME, Row, Settings
-from luthier.records import Example, Preference
+from luthier.records import Example, Message, Preference
 from luthier.records.jsonl import to_bytes
 from luthier.similarity.containment import QuestionIndex
 from luthier.similarity.near import NearText, Sketches
 
 BATCH_ROWS = 512
 """Rows that go through a step together: few enough to stay in the processor's cache, enough to time a step by."""
+BATCH_BYTES = 4 << 20
+"""Fewer go together when they have so many bytes."""
 SENTENCE_WORDS = 8
 """A shorter answer is a word, a name or a number, and need not end like a sentence."""
 NO_NAME = ""
+_USUAL_ROLES, _USUAL_WEIGHTS = (["user"], ["user", "assistant"]), ([0.0], [0.0, 1.0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class _Maker:
     def read(self, raw: Iterator[RawRow]) -> list[RawRow]:
         """The next rows of the file."""
         with self.timed("read"):
-            return list(islice(raw, BATCH_ROWS))
+            return some_of(raw, most_rows=BATCH_ROWS, most_bytes=BATCH_BYTES)[0]
 
     def take(self, batch: Sequence[RawRow]) -> None:
         """Rows of the file: convert them, take them through the row steps, and write them."""
@@ -247,8 +250,22 @@ def near_text(record: Example | Preference) -> NearText:
     """What the search of near-duplicates reads of a record."""
     prompt = "\n".join(message.text for message in record.prompt)
     if isinstance(record, Preference):
-        return NearText(prompt, f"{record.chosen}\n{record.rejected}")
-    return NearText(prompt, record.target or "", record.choices)
+        return NearText(prompt, f"{record.chosen}\n{record.rejected}", fixed=_fixed(record.prompt))
+    said = [message.text for message in record.messages[len(record.prompt) :]]
+    answers = [*said, *(target for target in record.targets if target not in said)]
+    fixed = _fixed(record.messages)
+    if record.grading or record.tools or len(answers) > 1:
+        # Of several answers it counts which is which.
+        fixed += json.dumps([record.grading, record.tools, answers[1:]], sort_keys=True, default=str)
+    return NearText(prompt, "\n".join(answers), record.choices, fixed)
+
+
+def _fixed(messages: Sequence[Message]) -> str:
+    """Who speaks when, and what is trained on; nothing where it is one request and its answer, as in most rows."""
+    if len(messages) <= 2 and [message.role for message in messages] in _USUAL_ROLES:
+        weighed = [message.loss_weight for message in messages]
+        return "" if weighed in _USUAL_WEIGHTS else str(weighed)
+    return " ".join(f"{message.role} {message.loss_weight}" for message in messages)
 
 
 def _edges(records: Sequence[Example | Preference], keys: Sequence[Keys]) -> np.ndarray:

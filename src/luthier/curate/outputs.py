@@ -6,6 +6,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,8 @@ from luthier.curate.gathered import Gathered
 from luthier.curate.ledger import write_whole
 from luthier.curate.shards import DROPPED, MERGED, Shard
 from luthier.curate.split import PARTS
-from luthier.records.jsonl import FORMAT_VERSION
+from luthier.records import Example, Preference
+from luthier.records.jsonl import FORMAT_VERSION, from_json, parse_json, to_bytes
 
 PREFERENCES = "preferences"
 GOES_TO = (*PARTS, PREFERENCES)
@@ -81,7 +83,8 @@ def _records(shard: Shard, start: int, mask: np.ndarray, links: Mapping[int, lis
     ends = starts + shard.rows["size"][rows]
     for row, begin, end in zip((rows + start).tolist(), starts.tolist(), ends.tolist(), strict=True):
         piece = bytes(shard.records[begin:end])
-        yield _with_links(piece, links[row]) if row in links else piece
+        kind = Preference if shard.rows["is_preference"][row - start] else Example
+        yield _with_links(piece, kind, links[row]) if row in links else piece
 
 
 def _links_of_merged(table: Gathered) -> dict[int, list[str]]:
@@ -93,12 +96,11 @@ def _links_of_merged(table: Gathered) -> dict[int, list[str]]:
     return found
 
 
-def _with_links(record: bytes, links: Iterable[str]) -> bytes:
-    """The record with further links. Its id does not depend on them."""
-    data = orjson.loads(record)
-    own = data.pop("links", [])
-    more = list(dict.fromkeys((*own, *links)))
-    return _line({**data, "links": more}) if more != own else record
+def _with_links(record: bytes, kind: type[Example | Preference], links: Iterable[str]) -> bytes:
+    """The record with further links, by the reader and the writer of all records: numbers stay what they are."""
+    own = from_json(kind, parse_json(record))
+    more = tuple(dict.fromkeys((*own.links, *links)))
+    return to_bytes(replace(own, links=more)) if more != own.links else record
 
 
 def _quarantine(table: Gathered) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from luthier.errors import DataError, Problem
 
 ON_HELD_OUT_PROMPT = "preference on a held-out prompt"
 IN_HELD_OUT_FILE = "preference in a held-out file"
+LINKED_HELD_OUT = "link to a held-out row"
 HELD_OUT = PARTS.index("held_out")
 
 
@@ -52,6 +53,18 @@ def check_overlap(table: Gathered) -> None:
     if problems:
         count = f"{len(problems):,} held-out prompt{'s are' if len(problems) != 1 else ' is'}"
         raise DataError(f"{count} among the rows to learn from", problems)
+
+
+def drop_linked(table: Gathered, ties: Ties) -> None:
+    """Leave out what is learnt and has a link in common with a row of the held-out files that stays.
+
+    Like rows near a held-out one, and unlike prompts in both, these are no error: who names a document on both sides
+    has mostly cut one collection in two, and the rows on the one side that must go are known.
+    """
+    links = first_of(ties.links)
+    is_held = (table.is_kept & ~table.is_learnt & ~table.column("is_preference"))[ties.link_rows]
+    rows = np.unique(ties.link_rows[np.isin(links, links[is_held])])
+    table.drop(rows[(table.is_kept & table.is_learnt)[rows]], LINKED_HELD_OUT)
 
 
 def parted(table: Gathered, ties: Ties, config: CurateConfig, *, has_held_out: bool) -> tuple[np.ndarray, Groups]:

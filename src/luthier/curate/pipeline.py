@@ -20,13 +20,12 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,28 +34,28 @@ from luthier.curate.bias import find_bias, write_bias
 from luthier.curate.card import write_card
 from luthier.curate.card_texts import read_texts
 from luthier.curate.chunks import chunks, piece_bytes
-from luthier.curate.comparing import SET_STEPS, Comparison
+from luthier.curate.comparing import SET_STEPS, Comparison, drop_doubted
 from luthier.curate.config import ROW_STEPS, CurateConfig
 from luthier.curate.decisions import read_decisions
 from luthier.curate.exporting import export
 from luthier.curate.gathered import Gathered
 from luthier.curate.ledger import NOT_STATED, account, by_count, write_object
 from luthier.curate.mapping import Job
-from luthier.curate.outputs import GOES_TO, NAMES, PREFERENCES, write_examples, write_outputs
-from luthier.curate.parting import certificate, check_overlap, parted, ties_by_kind, ties_of
+from luthier.curate.outputs import GOES_TO, NAMES, NOWHERE, PREFERENCES, write_examples, write_outputs
+from luthier.curate.parting import certificate, check_overlap, drop_linked, parted, ties_by_kind, ties_of
 from luthier.curate.progress import Progress
 from luthier.curate.questions import Questions, read_questions
 from luthier.curate.reading import check_files, data_files, no_rows
 from luthier.curate.rows import no_usable_row
 from luthier.curate.shards import Shard
 from luthier.curate.split import PARTS
-from luthier.curate.subset import CONTROLS, Subset, keep_some
-from luthier.errors import DataError, Problem
+from luthier.curate.subset import CONTROLS, TRAIN, Subset, keep_some
+from luthier.curate.workplace import refuse_outputs, work_folder
+from luthier.errors import ConfigError, DataError, LuthierError, Problem
 from luthier.runs import library_versions, source_digest
 
 Say = Callable[[str], None]
-WORK = "work"
-"""The folder of the shards, within the output folder; gone when all is written."""
+AGAINST = "curate.leaks.against"
 KEPT_PROBLEMS = 1000
 """So many problems are held for whoever called; quarantine.jsonl has all."""
 MAPPED_SHARE = 8
@@ -74,6 +73,25 @@ class Curated:
     """Rows of train, dev, held_out and preferences."""
     problems: tuple[Problem, ...]
     """Of quarantined rows (the first thousand) and of files without rows."""
+
+
+class Inputs(NamedTuple):
+    """The files that are read, folders by their files."""
+
+    learnt: Sequence[Path]
+    held_out: Sequence[Path]
+    against: Sequence[Path]
+    """Of evaluation questions."""
+
+
+class Finished(NamedTuple):
+    """What is written, and what is wrong with it."""
+
+    curated: Curated
+    num_problems: int
+    """Rows in quarantine and files without rows."""
+    refused: LuthierError | None
+    """What the rows did not allow."""
 
 
 @dataclass(slots=True)
@@ -103,26 +121,70 @@ def curate(
 ) -> Curated:
     """Make trusted examples of raw files and write them to the folder `out`.
 
-    DataError when a file cannot be used, when a prompt of `files` is in `held_out_files` too, when no row is kept, and
-    under `config.strict` when a row was quarantined; the last two only after the outputs were written. With more than
-    one worker a script that calls this needs `if __name__ == "__main__":`, as the workers import it.
+    DataError when a file cannot be used or is one of the outputs, when a prompt of `files` is in `held_out_files` too,
+    when no row is kept, and under `config.strict` when a row was quarantined. ConfigError when another run writes to
+    `out`, and when `config.select.keep` is more than there is. All but the first two and the other run come after the
+    outputs were written. With more than one worker a script that calls this needs `if __name__ == "__main__":`, as the
+    workers import it.
     """
     timings = Timings()
-    check_files([*files, *held_out_files])
-    files, held_out_files = data_files(files, say=say), data_files(held_out_files, say=say)
-    questions = read_questions(config.leaks.against, columns=config.columns) if config.leaks.against else None
-    job = _job(out / WORK, config, questions, num_learnt=len(files))
+    inputs = _inputs(files, held_out_files, out, config, say)
+    with work_folder(out) as folder:
+        done = _done(inputs, out, folder, config, allow_overlap, timings, say)
+    ledger, problems = done.curated.ledger, done.curated.problems
+    _say_result(say, ledger, done.curated.paths)
+    if not ledger["kept"]:
+        raise no_usable_row(problems)
+    if done.refused is not None:
+        raise done.refused
+    if config.strict and problems:
+        count = done.num_problems
+        raise DataError(f"{count:,} problem{'s' if count != 1 else ''} in the data, and `strict` is set", problems)
+    return done.curated
+
+
+def _inputs(files: Sequence[Path], held_out_files: Sequence[Path], out: Path, config: CurateConfig, say: Say) -> Inputs:
+    """The files behind the paths. DataError when one cannot be used, or would be written over."""
+    check_files([*files, *held_out_files], without=out)
+    check_files(config.leaks.against, without=out, key=AGAINST)
+    refuse_outputs([*files, *held_out_files, *config.leaks.against, *([config.decisions] if config.decisions else [])],
+                   out)  # fmt: skip
+    inputs = Inputs(
+        data_files(files, say=say, without=out), data_files(held_out_files, say=say, without=out),
+        data_files(config.leaks.against, say=say, without=out, key=AGAINST),
+    )  # fmt: skip
+    refuse_outputs([file for some in inputs for file in some], out)
+    return inputs
+
+
+def _done(
+    inputs: Inputs, out: Path, folder: Path, config: CurateConfig, allow_overlap: bool, timings: Timings, say: Say
+) -> Finished:
+    """Do it all, in the work folder `folder`."""
+    questions = read_questions(inputs.against, columns=config.columns) if inputs.against else None
+    job = _job(folder, config, questions, num_learnt=len(inputs.learnt), say=say)
     timings.mark("questions")
-    table = _mapped([*files, *held_out_files], job, config, say)
+    table = _mapped([*inputs.learnt, *inputs.held_out], job, config, say)
     timings.mark("map")
-    if held_out_files and not allow_overlap:
+    is_apart = bool(inputs.held_out) and not allow_overlap
+    if is_apart:
         check_overlap(table)
     work = Comparison(config, allow_overlap, questions.counts if questions else {}, say)
     steps = _compared(table, work, timings)
     ties = ties_of(table)
-    goes_to, found = parted(table, ties, config, has_held_out=bool(held_out_files))
+    if is_apart:
+        drop_linked(table, ties)
+    goes_to, found = parted(table, ties, config, has_held_out=bool(inputs.held_out))
+    gone = drop_doubted(table, work, goes_to == TRAIN)
+    goes_to[gone] = NOWHERE
+    if len(gone):
+        steps["labels"]["rows_out"] -= len(gone)
     timings.mark("split")
-    subset = _selected(table, goes_to, config, steps, timings) if "select" in config.steps else None
+    subset, refused = None, None
+    try:
+        subset = _selected(table, goes_to, config, steps, timings) if "select" in config.steps else None
+    except ConfigError as error:  # told when all is written: the work was done, and another number needs no new run
+        refused = error
     proof = certificate(table, ties, goes_to, has_sketches="near" in config.steps) | {"ties": ties_by_kind(found)}
     timings.mark("split")
     flags = write_outputs(out, table, goes_to, work)
@@ -143,22 +205,15 @@ def curate(
     write_object(paths["ledger"], ledger)
     timings.mark("write")
     write_object(paths["timings"], _timed(timings, table, config))
-    problems = _problems(table)
-    shutil.rmtree(out / WORK)
-    _say_result(say, ledger, paths)
-    if not ledger["kept"]:
-        raise no_usable_row(problems)
-    if config.strict and problems:
-        count = len(_empty_files(table)) + sum(ledger["quarantined"].values())
-        raise DataError(f"{count:,} problem{'s' if count != 1 else ''} in the data, and `strict` is set", problems)
     counts = {**ledger["splits"], PREFERENCES: ledger[PREFERENCES]}
-    return Curated(paths=paths, ledger=ledger, counts=counts, problems=tuple(problems))
+    curated = Curated(paths=paths, ledger=ledger, counts=counts, problems=tuple(_problems(table)))
+    return Finished(curated, len(_empty_files(table)) + sum(ledger["quarantined"].values()), refused)
 
 
-def _job(work: Path, config: CurateConfig, questions: Questions | None, *, num_learnt: int) -> Job:
+def _job(work: Path, config: CurateConfig, questions: Questions | None, *, num_learnt: int, say: Say) -> Job:
     """What workers need, and the key that their shards are made under."""
     work.mkdir(parents=True, exist_ok=True)
-    decisions = read_decisions(config.decisions) if config.decisions else {}
+    decisions = read_decisions(config.decisions, say=say) if config.decisions else {}
     read = {"steps", "licence", "columns", "languages", "personal"}
     options = config.model_dump(mode="json", include=read)
     hashed = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
@@ -212,10 +267,11 @@ def _compared(table: Gathered, work: Comparison, timings: Timings) -> dict[str, 
 def _selected(
     table: Gathered, goes_to: np.ndarray, config: CurateConfig, steps: dict[str, dict[str, int]], timings: Timings
 ) -> Subset | None:
-    """Do the step that keeps a part of train, where that is wanted."""
+    """Do the step that keeps a part of train, where that is wanted. ConfigError where that cannot be."""
     before = int(table.is_kept.sum())
+    steps["select"] = {"rows_in": before, "rows_out": before}
     subset = keep_some(table, goes_to, config)
-    steps["select"] = {"rows_in": before, "rows_out": int(table.is_kept.sum())}
+    steps["select"]["rows_out"] = int(table.is_kept.sum())
     timings.mark("select")
     return subset
 
@@ -254,7 +310,7 @@ def _ledger(table: Gathered, goes_to: np.ndarray, work: Comparison, job: Job) ->
         "languages": by_count(languages) if "language" in work.config.steps else {},
         "personal": {"rows": table.counted("personal_rows").total(), "found": by_count(table.counted("personal"))},
         "near": work.facts.get("near", {}),
-        "conflicts": work.facts.get("conflicts", {"prompts": 0, "answers": 0}),
+        "conflicts": work.facts.get("conflicts", {"prompts": 0, "answers": 0, "preferences": 0}),
         "leaks": work.facts.get("leaks", {}),
         "labels": work.facts.get("labels", {}),
         "review": {**by_count(review), "without a row": len(job.decisions.keys() - table.counted("reviewed").keys())}
@@ -314,6 +370,9 @@ def _say_result(say: Say, ledger: Mapping[str, Any], paths: Mapping[str, Path]) 
         say(f"curate | personal data in {personal['rows']:,} rows: {kinds}")
     if ledger["conflicts"]["prompts"]:
         say(f"curate | {ledger['conflicts']['prompts']:,} prompts have more than one answer (see {paths['conflicts']})")
+    if ledger["conflicts"]["preferences"]:
+        say(f"curate | {ledger['conflicts']['preferences']:,} preferences are contradicted by others "
+            f"(see {paths['conflicts']})")  # fmt: skip
     flagged = sum(ledger["flagged"].values())
     if flagged:
         say(f"curate | {flagged:,} flags that deserve a look (see {paths['flagged']})")

@@ -23,7 +23,10 @@ class Questions:
 
 
 def read_questions(files: Sequence[Path], *, columns: Mapping[str, str]) -> Questions:
-    """The questions of files of any recognised shape: what their users say. DataError when no row can be used."""
+    """The questions of files of any recognised shape: what their users say. DataError when no row can be used.
+
+    Take files from `data_files`. A question has the name of its place; the second of a row is "file:line#2".
+    """
     found: list[tuple[str, str]] = []
     counts: Counter[str] = Counter()
     for path in files:
@@ -31,9 +34,10 @@ def read_questions(files: Sequence[Path], *, columns: Mapping[str, str]) -> Ques
         for row, converted in converted_rows(path, columns=columns):
             if converted.fault is not None:
                 problems.append(converted.fault.problem)
-            records = [record for record in converted.records if isinstance(record, Example)]
-            found += [(row.where, asked(record)) for record in records]
-            counts[str(path)] += len(records)
+            for part, record in enumerate(converted.records, start=1):
+                if isinstance(record, Example):
+                    found.append((row.where if part == 1 else f"{row.where}#{part}", asked(record)))
+                    counts[str(path)] += 1
         if not counts[str(path)]:
             raise no_usable_row(problems)
     return Questions(QuestionIndex.of(found).without_templates(), dict(counts))

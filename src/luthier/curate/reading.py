@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from luthier.curate.columnar import read_arrow, read_parquet
@@ -109,34 +110,44 @@ def _path_problem(path: Path) -> Problem | None:
     return None
 
 
-def data_files(paths: Sequence[Path], *, say: Callable[[str], None] | None = None) -> list[Path]:
+def data_files(
+    paths: Sequence[Path],
+    *,
+    say: Callable[[str], None] | None = None,
+    without: Path | None = None,
+    key: str = "",
+) -> list[Path]:
     """The files that the paths name, those of a folder in the order of their names; `say` hears what was passed over.
 
-    DataError that names every path which cannot be used, and every file that is named twice.
+    What lies in the folder `without` is left out of a folder that holds it. DataError that names every path which
+    cannot be used, and every file that is named twice; the `key` of the recipe that names them stands before it.
     """
-    check_files(paths)
+    check_files(paths, without=without, key=key)
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside, others = _inside(path)
+            inside, others = _inside(path, without)
             files += inside
             if say is not None:
-                say(f"data | {path} | {len(inside):,} file{'s' * (len(inside) != 1)}{_passed_over(path, others)}")
+                left_out = f"; left out {without}, where outputs go" if _holds(path, without) else ""
+                passed = f"{_passed_over(path, others)}{left_out}"
+                say(f"data | {path} | {len(inside):,} file{'s' * (len(inside) != 1)}{passed}")
         elif _is_hub_name(path):
             files += hub_files(path)
         else:
             files.append(path)
-    _raise(_named_twice(files))
+    _raise(_named_twice(files), key)
     return files
 
 
-def check_files(paths: Sequence[Path]) -> None:
+def check_files(paths: Sequence[Path], *, without: Path | None = None, key: str = "") -> None:
     """DataError that names every path that is missing, not readable, of unknown format, or given twice.
 
-    Needs no network: whether a dataset of the hub exists is seen when it is read.
+    `without` and `key` as in `data_files`. Needs no network: whether a dataset of the hub exists is seen when it is
+    read.
     """
-    problems = [problem for path in paths if (problem := _problem(path)) is not None]
-    _raise([*problems, *_named_twice(paths)])
+    problems = [problem for path in paths if (problem := _problem(path, without)) is not None]
+    _raise([*problems, *_named_twice(paths)], key)
 
 
 def no_rows(path: Path) -> Problem:
@@ -148,9 +159,10 @@ def no_rows(path: Path) -> Problem:
                    fix="leave the file out, or check that it was written to its end")  # fmt: skip
 
 
-def _raise(problems: Sequence[Problem]) -> None:
+def _raise(problems: Sequence[Problem], key: str = "") -> None:
     if problems:
-        raise DataError("a data file cannot be used", problems)
+        named = [replace(one, where=f"{key}: {one.where}") for one in problems] if key else problems
+        raise DataError("a data file cannot be used", named)
 
 
 def _named_twice(paths: Sequence[Path]) -> list[Problem]:
@@ -160,28 +172,36 @@ def _named_twice(paths: Sequence[Path]) -> list[Problem]:
     ]  # fmt: skip
 
 
-def _problem(path: Path) -> Problem | None:
+def _problem(path: Path, without: Path | None = None) -> Problem | None:
     if _is_hub_name(path):
         return hub_problem(path)
     if not path.is_dir():
         return _path_problem(path)
-    inside, _ = _inside(path)
+    inside, _ = _inside(path, without)
     if not inside:
         return Problem(where=str(path), found="a folder without files of rows", expected=f"files: {', '.join(READERS)}",
                        fix="name another folder, or the files themselves")  # fmt: skip
     return next((problem for file in inside if (problem := _path_problem(file)) is not None), None)
 
 
-def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The files of rows in a folder and below it, and the other files; hidden ones are in neither."""
+def _inside(folder: Path, without: Path | None = None) -> tuple[list[Path], list[Path]]:
+    """The files of rows in a folder and below it, and the other files; hidden ones, and those of the folder `without`,
+    are in neither."""
+    apart = without.resolve() if without is not None and _holds(folder, without) else None
     found = sorted(
         path for path in folder.rglob("*")
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not (apart is not None and path.resolve().is_relative_to(apart))
     )  # fmt: skip
     holds_rows = [is_readable(path) and not _is_beside(path) for path in found]
     return [path for path, holds in zip(found, holds_rows, strict=True) if holds], [
         path for path, holds in zip(found, holds_rows, strict=True) if not holds
     ]
+
+
+def _holds(folder: Path, other: Path | None) -> bool:
+    """Whether another folder lies within a folder."""
+    return other is not None and other.is_dir() and folder.resolve() in other.resolve().parents
 
 
 def _is_beside(path: Path) -> bool:

@@ -41,6 +41,8 @@ class Evidence(NamedTuple):
     similarity: float
     train_text: str
     test_text: str
+    copies: int = 1
+    """Rows of the test file that ask this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,9 @@ def check_split(train: Path, test: Path, *, say: Callable[[str], None], jaccard:
     for name, side in zip(("train", "test"), sides, strict=True):
         say(f"check | {name} {len(side.records):,} rows")
     found = [*_same(*sides), *_near(*sides, jaccard=jaccard), *_holding(*sides)]
-    rows: dict[str, set[str]] = {kind: set() for kind in (*REFUSED_BY, HOLDS)}
+    rows: dict[str, dict[str, int]] = {kind: {} for kind in (*REFUSED_BY, HOLDS)}
     for each in found:
-        rows[each.kind].add(each.test)
+        rows[each.kind][each.test] = each.copies
     near = [each.similarity for each in found if each.kind in (NEAR, NEAR_PROMPT)]
     shown = [
         each for kind in rows
@@ -111,7 +113,7 @@ def check_split(train: Path, test: Path, *, say: Callable[[str], None], jaccard:
     ]  # fmt: skip
     return SplitCheck(
         rows={"train": len(sides[0].records), "test": len(sides[1].records)},
-        test_rows={kind: len(places) for kind, places in rows.items()},
+        test_rows={kind: sum(places.values()) for kind, places in rows.items()},
         largest_similarity=max(near, default=None), evidence=tuple(shown),
     )  # fmt: skip
 
@@ -131,8 +133,8 @@ class _Side:
             for row, converted in converted_rows(file):
                 if converted.fault is not None:
                     problems.append(converted.fault.problem)
-                for record in converted.records:
-                    side.wheres.append(record.source if record.source.startswith(row.where) else row.where)
+                for part, record in enumerate(converted.records, start=1):
+                    side.wheres.append(row.where if part == 1 else f"{row.where}#{part}")
                     side.records.append(record)
         if not side.records:
             raise no_usable_row(problems)
@@ -192,14 +194,17 @@ def _holding(train: _Side, test: _Side) -> list[Evidence]:
     index = QuestionIndex.of(questions).without_templates()
     matches = index.matches_of([asked(record) for record in train.records])
     return [
-        _evidence(HOLDS, train, number, test, places[match.name], match.share)._replace(test_text=_cut(match.text))
+        _evidence(HOLDS, train, number, test, places[match.name], match.share)._replace(
+            test_text=_cut(match.text), copies=match.copies)
         for number, some in enumerate(matches) for match in some
     ]  # fmt: skip
 
 
 def _evidence(kind: str, train: _Side, one: int, test: _Side, other: int, similarity: float) -> Evidence:
-    texts = [_cut(f"{asked(record)} -> {answer_of(record)}") for record in (train.records[one], test.records[other])]
-    return Evidence(kind, train.wheres[one], test.wheres[other], round(similarity, 4), *texts)
+    ours, theirs = (
+        _cut(f"{asked(record)} -> {answer_of(record)}") for record in (train.records[one], test.records[other])
+    )
+    return Evidence(kind, train.wheres[one], test.wheres[other], round(similarity, 4), ours, theirs)
 
 
 def _cut(text: str) -> str:

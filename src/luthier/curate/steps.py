@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
 from luthier.curate.cleaning import clean, has_lost_characters, texts_of
 from luthier.curate.config import CurateConfig, StepName
-from luthier.curate.decisions import Decision, decided
+from luthier.curate.decisions import Decision
 from luthier.curate.making import Record
 from luthier.curate.personal import found_in, replaced_in
+from luthier.curate.stated import code_of
 from luthier.languages import UNDETERMINED, identify
 from luthier.privacy import Redaction
 from luthier.records import Example, Preference
@@ -23,6 +24,9 @@ LOOKED_AT_CHARACTERS = 300
 """The language is told from so much of the request and so much of the answer."""
 BY_DECISION = "review"
 PERSONAL = "personal data"
+CARRIED = frozenset({"task", "cluster", "template", "links", "licence", "generator"})
+"""What a mended row has of the row before it, where the person says nothing of it. The language is told anew; tools and
+what a grader compares with belong to the text that was replaced."""
 
 
 class Flag(NamedTuple):
@@ -49,6 +53,8 @@ class Row:
     dropped: str | None = None
     """The rule that left it out."""
     flags: list[Flag] = field(default_factory=list)
+    has_personal: bool = False
+    """Personal data was found in it, and counted."""
     is_settled: bool = False
     """A person has decided to keep it as it is: what flags it is answered."""
 
@@ -81,15 +87,18 @@ def clean_rows(rows: Sequence[Row], settings: Settings, counts: Counts) -> None:
 
 
 def tell_languages(rows: Sequence[Row], settings: Settings, counts: Counts) -> None:
-    """Write down the language of each row, and drop those in a language that is not wanted."""
+    """Write down the language of each row, and drop those in a language that is not wanted.
+
+    A row that states one is believed; a statement that names no language is as good as none.
+    """
     wanted = settings.config.languages.keep
     for row in rows:
-        code = row.record.language if isinstance(row.record, Example) else None
-        if code is None:
-            code = identify(_sample(row.record)).code
-            if isinstance(row.record, Example) and code != UNDETERMINED:
-                row.record = replace(row.record, language=code)
-        counts["languages"][code] += 1
+        stated = row.record.language if isinstance(row.record, Example) else None
+        code = (code_of(stated) if stated is not None else None) or identify(_sample(row.record)).code
+        if isinstance(row.record, Example):
+            told = None if code == UNDETERMINED else code
+            if told != stated:
+                row.record = replace(row.record, language=told)
         if wanted and code not in (*wanted, UNDETERMINED):
             row.dropped = f"language {code}"
 
@@ -105,7 +114,8 @@ def protect_persons(rows: Sequence[Row], settings: Settings, counts: Counts) -> 
         if not kinds:
             continue
         counts["personal"].update(kinds)
-        counts["personal_rows"]["rows"] += 1
+        counts["personal_rows"]["rows"] += not row.has_personal
+        row.has_personal = True
         if action == "drop":
             row.dropped = PERSONAL
         elif action == "flag":
@@ -115,7 +125,11 @@ def protect_persons(rows: Sequence[Row], settings: Settings, counts: Counts) -> 
 def apply_decisions(rows: Sequence[Row], settings: Settings, counts: Counts) -> None:
     """Do what a person decided about rows that were flagged before: drop, mend, or keep as it is."""
     for row in rows:
-        for decision in decided(row.record.id, settings.decisions):
+        met: set[str] = set()
+        identity = row.record.id
+        while row.dropped is None and identity in settings.decisions and identity not in met:
+            met.add(identity)
+            decision = settings.decisions[identity]
             counts["review"][decision.kind] += 1
             counts["reviewed"][decision.id] += 1
             if decision.kind == "drop":
@@ -123,8 +137,24 @@ def apply_decisions(rows: Sequence[Row], settings: Settings, counts: Counts) -> 
             elif decision.kind == "keep":
                 row.is_settled = True
             elif decision.record is not None:
-                row.record = replace(decision.record, source=row.record.source)
-                row.flags.clear()  # they spoke of the text that the person has replaced
+                _mend(row, decision.record, settings, counts)
+                # A second decision may be about the row as it is now, or as the person wrote it.
+                identity = row.record.id if row.record.id in settings.decisions else decision.record.id
+
+
+def _mend(row: Row, mended: Record, settings: Settings, counts: Counts) -> None:
+    """Put what a person wrote in a row's place, with all that the row said and the person does not; then do to it what
+    was done to the row."""
+    old = row.record
+    names = {spec.name for spec in fields(mended)} & {spec.name for spec in fields(old)} & CARRIED
+    carried = {name: getattr(old, name) for name in names if not getattr(mended, name)}
+    row.record = replace(mended, source=old.source, **carried)
+    row.flags.clear()  # they spoke of the text that the person has replaced
+    for name in settings.config.steps[: settings.config.steps.index("review")]:
+        if row.dropped is None:
+            ROW_STEPS_BY_NAME[name]([row], settings, counts)
+    if isinstance(row.record, Example) and isinstance(old, Example) and row.record.language is None:
+        row.record = replace(row.record, language=old.language)
 
 
 RowStep = Callable[[Sequence[Row], Settings, Counts], None]

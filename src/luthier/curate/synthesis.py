@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from luthier.curate.ledger import by_count, write_lines, write_object
-from luthier.curate.synthesis_asking import Ask, Asker, Failed, Outcome
+from luthier.curate.synthesis_asking import BROKEN, Ask, Asker, Failed, Outcome
 from luthier.records import Example, Message, write_records
 
 Rounds = Generator[Sequence[Ask], list[Outcome | None], None]
 """A method at work: it yields the requests of a round and is sent their ends."""
 CUT = "cut off"
 EMPTY = "empty"
+BROKEN_CHARACTERS = "broken characters"
 
 
 @dataclass(slots=True)
@@ -62,10 +63,21 @@ class Book:
             self.fail(ask, end.problem)
             return None
         text = end.text.strip()
-        if end.is_cut or not text:
-            self.reject(ask, CUT if end.is_cut else EMPTY, text)
+        fault = CUT if end.is_cut else BROKEN_CHARACTERS if BROKEN in text else None if text else EMPTY
+        if fault:
+            self.reject(ask, fault, text)
             return None
         return text
+
+    def commonest(self, *kinds: str) -> str:
+        """How most requests of these kinds ended that were not accepted, for people; of all kinds where none is named.
+
+        >>> Book("m", "persona", ends={"answer": Counter({"rejected: refusal": 4, "accepted": 1})}).commonest()
+        'rejected: refusal (4)'
+        """
+        ends = sum((self.ends.get(kind, Counter()) for kind in kinds or self.ends), Counter[str]())
+        others = by_count({end: count for end, count in ends.items() if end != "accepted"})
+        return next((f"{end} ({count:,})" for end, count in others.items()), "none refused")
 
     def add(self, ask: Ask, prompt: str, answer: str, *, source: str = "", links: Sequence[str] = ()) -> None:
         """One more row, made by the answer to this request; `source` is where it began, if it began in a file."""

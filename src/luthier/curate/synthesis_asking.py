@@ -1,26 +1,34 @@
 """Requests to a writer, and the journal that keeps each answer the moment it comes.
 
-A request is known by its content: what is asked, of whom, how it is drawn. The journal is a file of lines; a run that
-was killed reads it and asks only for what is not in it.
+A request is known by its content: what is asked, of whom, how it is drawn. The journal is a file of lines: one for each
+call before it is made, one for each end the moment it comes. A run that was killed reads it, asks only for what is not
+in it, and knows what was spent.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
-from luthier.errors import LuthierError, Problem
+from luthier.errors import DataError, LuthierError, Problem
 from luthier.records import Message, content_id
 
 MOST_DOWN = 8
 """So many requests in a row that nobody answered end the run: the writer is not there."""
 CHARACTERS_A_TOKEN = 4
 """Where a writer does not count its tokens, they are taken to have so many characters."""
+HALF = re.compile(r"[\ud800-\udfff]")
+"""Half of a character: JSON may state it, no file can hold it."""
+BROKEN = "\ufffd"
+"""What stands for a character that was lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +70,10 @@ class Failed(NamedTuple):
 Outcome = Reply | Failed
 
 
+def _nothing(*_: Any) -> None:
+    return None
+
+
 @dataclass(slots=True)
 class Budget:
     """What may be spent; counted over all runs that share a journal."""
@@ -72,13 +84,18 @@ class Budget:
     """Tokens of requests and answers."""
     requests: int = 0
     tokens: int = 0
+    on_call: Callable[[Ask], None] = _nothing
+    """Told of each call before it is made."""
+    on_end: Callable[[Ask, Outcome], None] = _nothing
+    """Told of each end the moment it comes."""
     _lock: Lock = field(default_factory=Lock)
 
-    def take(self) -> bool:
+    def take(self, ask: Ask) -> bool:
         """Count one more call, if it may be made. Tokens of calls on their way are not known yet."""
         with self._lock:
             if self.is_spent():
                 return False
+            self.on_call(ask)
             self.requests += 1
             return True
 
@@ -88,10 +105,12 @@ class Budget:
             self.max_tokens is not None and self.tokens >= self.max_tokens
         )
 
-    def add_tokens(self, number: int) -> None:
-        """Count tokens of an answer that came."""
+    def end(self, ask: Ask, outcome: Outcome) -> None:
+        """Count the tokens of an answer that came, and pass the end on. Writers call it, from any thread."""
         with self._lock:
-            self.tokens += number
+            if isinstance(outcome, Reply):
+                self.tokens += outcome.prompt_tokens + outcome.completion_tokens
+            self.on_end(ask, outcome)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +121,9 @@ class Writer:
     """As rows name it."""
     identity: str
     """Of everything that decides an answer beside the words: address, model, sampling."""
-    answer: Callable[[Sequence[Ask], Budget], Iterator[tuple[int, Outcome]]]
-    """Answers in the order in which they come, by the number of their request; fewer where the budget is spent."""
+    answer: Callable[[Sequence[Ask], Budget], Generator[tuple[int, Outcome], None, None]]
+    """Answers in the order in which they come, by the number of their request; fewer where the budget is spent. Each
+    call is taken from the budget, and each end told to it."""
 
     def key(self, ask: Ask) -> str:
         """The id of a request to this writer."""
@@ -111,20 +131,36 @@ class Writer:
 
 
 class Journal:
-    """Answers by the key of their request, in a file that grows by a line an answer."""
+    """Answers by the key of their request, in a file that grows by a line a call and a line an end."""
 
-    def __init__(self, path: Path) -> None:
-        """Read what is there; the line that was being written when a run was killed is cut off."""
+    def __init__(self, path: Path, say: Callable[[str], None] = _nothing) -> None:
+        """Read what is there; the line that was being written when a run was killed is cut off, and `say` told of it.
+
+        DataError with the place of every other line that is none of a journal.
+        """
         self.path = path
         self.entries: dict[str, dict[str, Any]] = {}
+        self._calls = self._tokens = 0
+        self._open = Counter[str]()
+        """Calls of a request since it last ended."""
+        self._lock = Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         data = path.read_bytes() if path.is_file() else b""
         whole = data[: data.rfind(b"\n") + 1]
         if len(whole) < len(data):
             os.truncate(path, len(whole))
-        for line in whole.splitlines():
-            entry = json.loads(line)
-            self.entries[entry["key"]] = entry
+            say(f"synthesise | {path}: the last line was torn, as when a run is killed; it is left out")
+        problems = []
+        for number, line in enumerate(whole.split(b"\n")[:-1], start=1):
+            entry = _entry(line)
+            if entry is None:
+                problems.append(Problem(where=f"{path}:{number}", found=ascii(line[:80].decode("utf-8", "replace")),
+                                        expected="a line of the journal",
+                                        fix="delete this line; its request is asked again"))  # fmt: skip
+            else:
+                self._take(entry)
+        if problems:
+            raise DataError("the journal of requests is damaged", problems)
 
     def reply(self, key: str) -> Reply | None:
         """The answer that was kept for a request; what failed is asked again."""
@@ -134,23 +170,76 @@ class Journal:
         prompt_tokens, completion_tokens = entry["tokens"]
         return Reply(entry["text"], entry["is_cut"], prompt_tokens, completion_tokens, entry["attempts"])
 
+    def add_call(self, key: str) -> None:
+        """Keep that a call is about to be made: when this returns, its line is on the disk."""
+        with self._lock:
+            self._write({"key": key, "call": self._open[key] + 1})
+
     def add(self, key: str, ask: Ask, outcome: Outcome) -> None:
-        """Keep an answer: when this returns, its line is on the disk."""
+        """Keep an end: when this returns, its line is on the disk."""
         entry: dict[str, Any] = {"key": key, "kind": ask.kind, "prompt": ask.digest, "attempts": outcome.attempts}
         if isinstance(outcome, Reply):
             entry |= {"text": outcome.text, "is_cut": outcome.is_cut,
                       "tokens": [outcome.prompt_tokens, outcome.completion_tokens]}  # fmt: skip
         else:
             entry |= {"problem": outcome.problem}
-        self.entries[key] = entry
-        with self.path.open("ab", buffering=0) as file:
-            file.write(json.dumps(entry).encode("ascii") + b"\n")
-            os.fsync(file.fileno())
+        with self._lock:
+            self._write(entry)
 
     def spent(self) -> tuple[int, int]:
-        """Calls made and tokens used so far."""
-        tokens = sum(sum(entry.get("tokens", ())) for entry in self.entries.values())
-        return sum(entry["attempts"] for entry in self.entries.values()), tokens
+        """Calls made and tokens used so far, those of requests without an end and of earlier failures among them."""
+        return self._calls, self._tokens
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        left = memoryview(json.dumps(entry).encode("ascii") + b"\n")
+        with self.path.open("ab", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            try:
+                while len(left):
+                    left = left[file.write(left) :]
+                os.fsync(file.fileno())
+            finally:
+                if len(left):  # half a line would spoil the next one
+                    os.ftruncate(file.fileno(), size)
+        self._take(entry)
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        key = entry["key"]
+        if "call" in entry:
+            self._calls += 1
+            self._open[key] += 1
+            return
+        # Journals were once without a line a call: an end then tells of its calls alone.
+        self._calls += max(0, entry["attempts"] - self._open.pop(key, 0))
+        self._tokens += sum(entry.get("tokens", ()))
+        self.entries[key] = entry
+
+
+def mended(text: str) -> str:
+    """The text with BROKEN in the place of each half of a character, which no file can hold.
+
+    >>> mended("a \\ud83d b") == "a \\ufffd b"
+    True
+    """
+    return HALF.sub(BROKEN, text)
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    """What a line of the journal says; None where it is none."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict) or not isinstance(entry.get("key"), str):
+        return None
+    if "call" in entry:
+        return entry
+    tokens = entry.get("tokens")
+    is_reply = isinstance(tokens, list) and [type(n) for n in tokens] == [int, int] and "is_cut" in entry
+    said = entry.get("text" if is_reply else "problem")
+    if not isinstance(said, str) or type(entry.get("attempts")) is not int:
+        return None
+    return entry | {"text" if is_reply else "problem": mended(said)}
 
 
 @dataclass(slots=True)
@@ -166,17 +255,21 @@ class Asker:
     """Requests with an end, those that the journal answered among them."""
     _in_a_row: int = 0
 
+    def __post_init__(self) -> None:
+        """The budget tells the journal of calls and ends, so that none is lost however the run ends."""
+        self.budget.on_call = lambda ask: self.journal.add_call(self.writer.key(ask))
+        self.budget.on_end = lambda ask, outcome: self.journal.add(self.writer.key(ask), ask, outcome)
+
     def outcomes(self, asks: Sequence[Ask]) -> list[Outcome | None]:
         """The end of each request, in their order; None for those that the budget left no room for."""
         keys = [self.writer.key(ask) for ask in asks]
         assert len(set(keys)) == len(keys), "two requests are the same"
         ends: list[Outcome | None] = [self.journal.reply(key) for key in keys]
         missing = [i for i, end in enumerate(ends) if end is None]
-        for number, outcome in self.writer.answer([asks[i] for i in missing], self.budget):
-            i = missing[number]
-            ends[i] = outcome
-            self.journal.add(keys[i], asks[i], outcome)
-            self._judge(outcome)
+        with closing(self.writer.answer([asks[i] for i in missing], self.budget)) as answers:
+            for number, outcome in answers:
+                ends[missing[number]] = outcome
+                self._judge(outcome)
         before = self.asked
         self.asked += sum(end is not None for end in ends)
         if self.asked // self.say_every > before // self.say_every:

@@ -21,14 +21,11 @@ from luthier.curate.synthesis_rules import (
     request_fault,
     score_of,
 )
+from luthier.curate.synthesis_yield import MOST_OF_A_ROUND, Yield
 from luthier.records import Message, content_id
 
 SHOWN_TASKS, SHOWN_MADE = 8, 2
 """Requests in the prompt for more, and how many of them were made before (arXiv:2212.10560)."""
-MOST_OF_A_ROUND = 32
-"""Requests of a round; the first rounds are smaller, so that few rows cost few requests."""
-DRY_ROUNDS = 3
-"""After so many rounds without a new request there is no more to be had."""
 
 PROPOSE = """Here are {number} tasks that people ask a language model to do.
 
@@ -143,8 +140,11 @@ def self_instruct(starts: Sequence[Start], config: SynthesiseConfig, book: Book)
     for seed in seeds:
         novelty.add(seed)
     queue: deque[str] = deque()
-    number, dry, size = 0, 0, 1
-    while len(book.rows) < config.rows and dry < DRY_ROUNDS:
+    number, size, new = 0, 1, 0
+    found = Yield(
+        book=book, of_requests=("requests",), of_rows=("instance",), fix="give it other seeds, or raise max_similarity"
+    )
+    while len(book.rows) < config.rows:
         if queue:
             some = [queue.popleft() for _ in range(min(len(queue), config.rows - len(book.rows), MOST_OF_A_ROUND))]
             asks = [asking.of("instance", INSTANCE.format(request=request)) for request in some]
@@ -152,6 +152,10 @@ def self_instruct(starts: Sequence[Start], config: SynthesiseConfig, book: Book)
                 if (text := book.text(ask, end)) is not None:
                     _take_instance(book, ask, request, text)
             continue
+        if number:
+            found.end_round(new)
+        if found.is_over():
+            break
         asks = [asking.of("requests", _proposal(seeds, made, Random(f"shown {config.seed} {number + i}")))
                 for i in range(size)]  # fmt: skip
         number, size = number + size, min(2 * size, MOST_OF_A_ROUND)
@@ -159,9 +163,7 @@ def self_instruct(starts: Sequence[Start], config: SynthesiseConfig, book: Book)
             if (text := book.text(ask, end)) is not None:
                 queue.extend(_new_requests(book, ask, text, novelty))
         made += queue
-        dry = 0 if queue else dry + 1
-    if dry == DRY_ROUNDS:
-        book.notes.append(f"{DRY_ROUNDS} rounds brought no new request; give it other seeds, or raise max_similarity")
+        new = len(queue)
 
 
 def inversion(starts: Sequence[Start], config: SynthesiseConfig, book: Book) -> Rounds:
@@ -181,7 +183,7 @@ def inversion(starts: Sequence[Start], config: SynthesiseConfig, book: Book) -> 
                 continue
             request = bare(text)
             key = " ".join(request.casefold().split())
-            fault = request_fault(request, None, is_of_text=False) or answer_fault("", request)
+            fault = request_fault(request, None, is_of_text=False)
             fault = fault or ("copies the text" if is_copied(request, start.text) else None)
             fault = fault or ("asked before" if key in prompts else None)
             if fault:
@@ -233,8 +235,9 @@ def persona(starts: Sequence[Start], config: SynthesiseConfig, book: Book) -> Ro
     """
     asking, novelty = Asking(), Novelty(config.max_similarity)
     known: list[Start] = []
-    texts, dry = deque(starts), 0
-    while len(book.rows) < config.rows and dry < DRY_ROUNDS and (texts or known):
+    texts = deque(starts)
+    found = Yield(book=book, of_requests=("persona", "request"), of_rows=("answer",), fix="give it more personas")
+    while len(book.rows) < config.rows and (texts or known) and not found.is_over():
         size = min(config.rows - len(book.rows), MOST_OF_A_ROUND)
         some = [texts.popleft() for _ in range(min(len(texts), size))]
         raw = [start for start in some if not start.is_persona]
@@ -254,10 +257,8 @@ def persona(starts: Sequence[Start], config: SynthesiseConfig, book: Book) -> Ro
             request = _one_request(book, ask, book.text(ask, end), novelty)
             if request is not None:
                 new.append(_Wanted(request, source=person.place))
-        dry = 0 if new else dry + 1
         yield from _answered(new, asking, book)
-    if dry == DRY_ROUNDS:
-        book.notes.append(f"{DRY_ROUNDS} rounds brought no new request; give it more personas")
+        found.end_round(len(new))
 
 
 METHODS = {"self_instruct": self_instruct, "evol_instruct": evol_instruct, "inversion": inversion, "persona": persona}
@@ -296,7 +297,7 @@ def _one_request(book: Book, ask: Ask, text: str | None, novelty: Novelty, *, is
     if text is None:
         return None
     request = bare(text)
-    fault = request_fault(request, novelty, is_of_text=is_of_text) or answer_fault("", request)
+    fault = request_fault(request, novelty, is_of_text=is_of_text)
     if fault:
         book.reject(ask, fault, request)
         return None

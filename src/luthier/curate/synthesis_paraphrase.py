@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,10 +13,11 @@ from typing import NamedTuple
 from luthier.curate.synthesis import Book, Rounds
 from luthier.curate.synthesis_asking import Ask
 from luthier.curate.synthesis_config import SynthesiseConfig
-from luthier.curate.synthesis_methods import DRY_ROUNDS, Asking
+from luthier.curate.synthesis_methods import Asking
 from luthier.curate.synthesis_novelty import Novelty
 from luthier.curate.synthesis_rules import bare, listed
-from luthier.curate.synthesis_tasks import checked_task, write_task
+from luthier.curate.synthesis_tasks import checked_task, file_stem, shared_names, write_task
+from luthier.curate.synthesis_yield import DRY_ROUNDS
 from luthier.errors import DataError, Problem
 from luthier.tasks.collection import SETTINGS_FILE
 from luthier.tasks.files import Places, TaskFile, read_table
@@ -57,9 +57,9 @@ class Paraphrases:
         counts = {}
         for path, table, places in self.files:
             rows = None if table.rows is None else os.path.relpath(path.parent / table.rows, folder)
-            name = table.name or path.stem
+            name = _name(path, table)
             new = self.made.get(path, [])
-            target = folder / (re.sub(r"[^\w.-]", "_", name) + ".toml")
+            target = folder / f"{file_stem(name)}.toml"
             write_task(target, table.model_copy(
                 update={"name": name, "rows": rows, "templates": (*table.templates, *new)}
             ))  # fmt: skip
@@ -86,10 +86,15 @@ def task_files(tasks: Path) -> Paraphrases:
         for _, table, places in files
         if table.source is not None
     ]  # fmt: skip
+    problems += shared_names((_name(path, table), places) for path, table, places in files)
     if problems or not files:
         missing = Problem(where=str(tasks), found="no task file", expected="at least one", fix="check the path")
         raise DataError("the task files cannot be used", problems or [missing])
     return Paraphrases(files)
+
+
+def _name(path: Path, table: TaskFile) -> str:
+    return table.name or path.stem
 
 
 def paraphrase(found: Paraphrases, config: SynthesiseConfig, book: Book) -> Rounds:

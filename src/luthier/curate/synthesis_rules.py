@@ -19,16 +19,16 @@ MOST_REFUSAL_WORDS = 80
 """A longer answer that says sorry is no refusal (arXiv:2304.12244)."""
 ABOUT_THE_PROMPT = re.compile(r"(given|rewritten|new|created)[ _]prompt|#\w+ prompt#", re.IGNORECASE)
 """Words of the request for a request that must not be in it (arXiv:2304.12244)."""
+NO_WORDS = "no words"
 COPIED_SHARE = 0.8
 LEAST_COPIED_WORDS = 8
 _ITEM = re.compile(r"^\s*(?:[-*]\s+|(?:task\s*)?\d+\s*[.:)]\s*)(.*)$", re.IGNORECASE)
-_INSTANCE = re.compile(
-    r"^\W*input\W*?:(?:\*\*)?\s*(?P<input>.*?)^\W*output\W*?:(?:\*\*)?\s*(?P<output>.*)$", re.I | re.M | re.S
-)
-_OUTPUT = re.compile(r"^\W*output\W*?:(?:\*\*)?\s*(?P<output>.*)$", re.I | re.M | re.S)
+_MARK = re.compile(r"^[^\w\n]*(?P<name>input|output)[^\w\n]*?:(?:\*\*)?", re.I | re.M)
+"""No pattern here crosses lines: one that does takes cubic time on what a writer may say."""
 _NO_INPUT = frozenset({"", "none", "n/a", "no input", "<noinput>", "(none)", "not needed"})
 _LABEL = re.compile(r"^\W*(?:request|instruction|prompt|question|task|persona)\W*:\s*", re.IGNORECASE)
 _SCORE = re.compile(r"score\W*([1-5])\b", re.IGNORECASE)
+_ONLY_SCORE = re.compile(r"^[^\w\n]*([1-5])[^\w\n]*$", re.MULTILINE)
 
 
 class Instance(NamedTuple):
@@ -56,12 +56,17 @@ def listed(text: str) -> list[str]:
 
 def instance(text: str) -> Instance | None:
     """The input and output that an answer states; None where it states no output."""
-    if match := _INSTANCE.search(text):
-        given = match["input"].strip()
-        return Instance("" if given.casefold().strip(".") in _NO_INPUT else given, match["output"].strip())
-    if match := _OUTPUT.search(text):
-        return Instance("", match["output"].strip())
-    return None
+    given: re.Match[str] | None = None
+    first: re.Match[str] | None = None
+    for mark in _MARK.finditer(text):
+        if mark["name"].casefold() == "input":
+            given = given or mark
+        elif given is not None:
+            stated = text[given.end() : mark.start()].strip()
+            return Instance("" if stated.casefold().strip(".") in _NO_INPUT else stated, text[mark.end() :].strip())
+        else:
+            first = first or mark
+    return None if first is None else Instance("", text[first.end() :].strip())
 
 
 def bare(text: str) -> str:
@@ -75,12 +80,14 @@ def bare(text: str) -> str:
 
 def score_of(text: str) -> int | None:
     """The score from 1 to 5 that an answer states last, as "Score: 4"; None where it states none."""
-    found = _SCORE.findall(text) or re.findall(r"^\W*([1-5])\W*$", text, re.MULTILINE)
+    found = _SCORE.findall(text) or _ONLY_SCORE.findall(text)
     return int(found[-1]) if found else None
 
 
 def request_fault(text: str, novelty: Novelty | None, *, is_of_text: bool = True) -> str | None:
     """The rule that refuses a new request, or None; `is_of_text` asks for one that a model of text can do."""
+    if not re.search(r"\w", text):
+        return NO_WORDS
     words = len(rouge_words(text))
     if words <= LEAST_WORDS or words > MOST_WORDS:
         return "too short" if words <= LEAST_WORDS else "too long"
@@ -98,7 +105,7 @@ def request_fault(text: str, novelty: Novelty | None, *, is_of_text: bool = True
 def answer_fault(request: str, answer: str) -> str | None:
     """The rule that refuses an answer, or None."""
     if not re.search(r"\w", answer):
-        return "no words"
+        return NO_WORDS
     if answer.casefold() == request.casefold():
         return "repeats the request"
     if REFUSAL.search(answer.casefold().replace("\u2019", "'")) and len(answer.split()) < MOST_REFUSAL_WORDS:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from luthier.curate.raw import lines_of
 from luthier.curate.reading import data_files, read_rows
 from luthier.curate.rows import converted_rows
+from luthier.curate.synthesis_asking import HALF
 from luthier.curate.synthesis_config import Method
 from luthier.curate.synthesis_methods import Start
 from luthier.errors import DataError, Problem
@@ -39,6 +40,9 @@ def starts_of(method: Method, files: Sequence[Path]) -> Starts:
     for start in given:
         if isinstance(start, str):
             account[start] += 1
+            continue
+        if HALF.search(start.text):  # no file of rows could hold it
+            account["broken characters"] += 1
             continue
         account["twice" if start.text in found else "used"] += 1
         found.setdefault(start.text, start)

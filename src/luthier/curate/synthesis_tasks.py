@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from luthier.errors import Problem
+from luthier.tasks.collection import SETTINGS_FILE
 from luthier.tasks.files import Places, TaskFile, read_task
 from luthier.tasks.task import Task
 
@@ -24,6 +26,33 @@ def task_toml(table: TaskFile) -> str:
         for entry in data.get(name, ()):
             lines += ["", f"[[{name}]]", *(f"{key} = {_value(value)}" for key, value in entry.items())]
     return "\n".join(lines) + "\n"
+
+
+def file_stem(name: str) -> str:
+    """What the files of a task are called.
+
+    >>> file_stem("my mood")
+    'my_mood'
+    """
+    return re.sub(r"[^\w.-]", "_", name)
+
+
+def shared_names(tasks: Iterable[tuple[str, Places]]) -> list[Problem]:
+    """Tasks, by name and places, whose files would be those of a task before them, or the settings of the folder.
+
+    Upper and lower case make no difference: on some disks they make none between files.
+    """
+    held = {SETTINGS_FILE.casefold(): "the settings of a collection"}
+    problems = []
+    for name, places in tasks:
+        file = f"{file_stem(name)}.toml"
+        where = places.of("name")
+        if (other := held.get(file.casefold())) is not None:
+            problems.append(Problem(where=where, found=f"the name {name!r}, and so the file {file}, like {other}",
+                                    expected="a name of its own for each task",
+                                    fix='give one of them another name: `name = "..."`'))  # fmt: skip
+        held.setdefault(file.casefold(), where)
+    return problems
 
 
 def write_task(path: Path, table: TaskFile) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,8 +19,9 @@ from luthier.curate.faults import BadRow, Fault, shown
 from luthier.curate.ledger import by_count, write_lines, write_object, write_quarantine
 from luthier.curate.raw import RawRow, lines_of
 from luthier.curate.reading import data_files, read_rows
+from luthier.curate.synthesis_asking import HALF
 from luthier.curate.synthesis_config import TemplatesConfig
-from luthier.curate.synthesis_tasks import checked_task, write_task
+from luthier.curate.synthesis_tasks import checked_task, file_stem, shared_names, write_task
 from luthier.errors import DataError, Problem
 from luthier.records import Example, write_records
 from luthier.records.nouns import conversation_text
@@ -135,12 +135,8 @@ def _sources(tasks: Path, files: Sequence[Path], config: TemplatesConfig) -> lis
             continue
         own = tuple(files) or (path.parent / str(table.rows),)
         worded = tuple(dict.fromkeys(config.labels.values())) if len(paths) == 1 else ()
-        source = _Source(path, table, places, own, options=table.options or worded)
-        if source.name in {other.name for other in sources}:
-            problems.append(Problem(where=places.of("name"), found=f"the name {source.name!r} a second time",
-                                    expected="a name of its own for each task",
-                                    fix="give one of them another name"))  # fmt: skip
-        sources.append(source)
+        sources.append(_Source(path, table, places, own, options=table.options or worded))
+    problems += shared_names((source.name, source.places) for source in sources)
     if problems:
         raise DataError("the task files cannot be used", problems)
     return sources
@@ -235,7 +231,10 @@ def _text(value: Any, name: str) -> str:
     if isinstance(value, Mapping | list | bytes) or value is None:
         raise BadRow("wrong field", field=name, found=shown(value), expected="a text or a number",
                      fix="write it as text, or leave the column out")  # fmt: skip
-    return str(value)
+    if HALF.search(text := str(value)):
+        raise BadRow("broken characters", field=name, found=ascii(text[:80]), expected="whole characters",
+                     fix="write the cell anew")  # fmt: skip
+    return text
 
 
 def _check(entry: Mapping[str, Any], wanted: Sequence[str], options: Sequence[str]) -> None:
@@ -281,7 +280,7 @@ def _slots(table: TaskFile) -> list[str]:
 
 def _written(source: _Source, taken: _Taken, folder: Path) -> tuple[Task | None, list[Problem]]:
     """The task with these rows, written as a task file with its rows beside it, and read again as one."""
-    stem = re.sub(r"[^\w.-]", "_", source.name)
+    stem = file_stem(source.name)
     write_lines(folder / f"{stem}.jsonl", taken.entries)
     table = source.table.model_copy(
         update={"name": source.name, "source": None, "rows": f"{stem}.jsonl", "options": source.options}

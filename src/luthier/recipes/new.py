@@ -1,4 +1,4 @@
-"""A first recipe: for somebody's files, or for a study of tasks."""
+"""A first recipe: for somebody's files, for a study of tasks, or for rows that a model writes."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ dir = "runs/{stem}"
 """
 STUDY = Path(__file__).parent / "study.toml"
 """The practice world's study; one of other tasks begins as a copy."""
+SYNTHESISE = Path(__file__).parent / "synthesise.toml"
 NUM_CHOICES = 3
 HELD_OUT_SHARE = 0.2
 """Of the tasks, about as many as one choice of held-out clusters holds."""
@@ -42,8 +43,11 @@ def write_new(kind: str, *, files: Sequence[Path], model: str | None, out: Path 
     """Write a recipe of the kind and return the lines to show. An existing file is never overwritten."""
     if kind == "study":
         return write_study_recipe(out or Path("study.toml"), data=files, model=model)
+    if kind == "synthesise":
+        return write_synthesise_recipe(out or Path("synthesise.toml"), files=files, model=model)
     if kind != "tune":
-        raise _unusable("the recipe cannot be written", "luthier new", repr(kind), '"tune" or "study"', "choose one")
+        raise _unusable("the recipe cannot be written", "luthier new", repr(kind), '"tune", "study" or "synthesise"',
+                        "choose one")  # fmt: skip
     if not files:
         raise _unusable("the recipe cannot be written", "luthier new", "no --data", "at least one file of rows",
                         "add --data FILE; `luthier new study` needs none")  # fmt: skip
@@ -103,6 +107,18 @@ def write_study_recipe(out: Path, *, data: Sequence[Path], model: str | None) ->
             f"wrote {out}; next: luthier run {out}"]  # fmt: skip
 
 
+def write_synthesise_recipe(out: Path, *, files: Sequence[Path], model: str | None) -> list[str]:
+    """Write a recipe for rows that a server's model makes; returns the line to show."""
+    _refuse_to_overwrite(out)
+    text = SYNTHESISE.read_text(encoding="utf-8").replace("luthier synthesise synthesise.toml", f"luthier run {out}")
+    if files:
+        text = _set(text, "files", json.dumps([str(path) for path in files], ensure_ascii=False))
+    if model is not None:
+        text = _set(text, "model", json.dumps(model, ensure_ascii=False))
+    _write(out, _set(text, "dir", json.dumps(f"runs/{out.stem}", ensure_ascii=False)))
+    return [f"wrote {out}; next: name your files and your server in it, then luthier run {out}"]
+
+
 def _for_collection(text: str, collection: Collection, *, is_super_natural: bool) -> str:
     """The recipe with numbers that suit the collection; choices of held-out clusters where it brings none."""
     choices = collection.held_out or suggested_choices(collection)
@@ -156,15 +172,15 @@ def suggested_choices(collection: Collection) -> list[tuple[str, ...]]:
 def _set(text: str, key: str, value: str) -> str:
     """The line of a key with another value; its comment, which spoke of the first, goes."""
     changed, count = re.subn(rf"^{re.escape(key)} = .*$", lambda _: f"{key} = {value}", text, flags=re.MULTILINE)
-    assert count == 1, f"{key} stands {count} times in {STUDY.name}"
+    assert count == 1, f"{key} stands {count} times in the recipe"
     return changed
 
 
 def _insert(text: str, key: str, value: str, *, after: str) -> str:
     """A line more, below that of another key."""
-    assert not re.search(rf"^{re.escape(key)} = ", text, re.MULTILINE), f"{key} stands in {STUDY.name} already"
+    assert not re.search(rf"^{re.escape(key)} = ", text, re.MULTILINE), f"{key} stands in the recipe already"
     at = re.search(rf"^{re.escape(after)} = .*\n", text, re.MULTILINE)
-    assert at is not None, f"{after} is not in {STUDY.name}"
+    assert at is not None, f"{after} is not in the recipe"
     return f"{text[: at.end()]}{key} = {value}\n{text[at.end() :]}"
 
 

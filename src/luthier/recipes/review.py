@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
+from luthier.curate.decision_log import has_locks
 from luthier.curate.desk import Desk
 from luthier.errors import ConfigError, Problem
 from luthier.runs import read_json
@@ -37,6 +41,9 @@ def main(
     if desk.log.cut_off:
         shown = desk.log.cut_off[:200].decode("utf-8", "replace")
         say(f"review | warning: the last line of {places.decisions} was torn, and was cut off: {shown}")
+    if not _has_locks(places.decisions):
+        say(f"review | warning: the disk of {places.decisions} has no locks: let no other `luthier review` add to this "
+            "file at the same time, or decisions may be lost")  # fmt: skip
     todo = desk.start()
     if not todo["total"]:
         say(f"review | nothing is flagged in {places.folder}")
@@ -49,9 +56,8 @@ def main(
         say(f"review | {places.folder} | {todo['total'] - todo['decided']:,} of {todo['total']:,} rows to decide")
         say(f"review | decisions go to {places.decisions}")
         say(f"review | {ready.link} | opens once | Ctrl-C stops")
-        if opens_browser and _has_desktop():
-            webbrowser.open(ready.link)
-        ready.run()
+        with opened_by_file(ready.link, places.decisions.parent) if opens_browser and _has_desktop() else nullcontext():
+            ready.run()
     done = desk.start()
     counts = ", ".join(f"{kind} {count:,}" for kind, count in done["states"].items() if count)
     say(f"review | {done['decided']:,} of {done['total']:,} rows decided{': ' + counts if counts else ''}")
@@ -88,6 +94,35 @@ def places_of(place: Path, decisions: Path | None) -> Places:
     replay = "done again at each curation" if is_known else \
         f'to have them done at each curation, write into the recipe: [curate] decisions = "{chosen}"'  # fmt: skip
     return Places(folder, chosen, replay)
+
+
+@contextmanager
+def opened_by_file(link: str, folder: Path) -> Iterator[None]:
+    """Open the link by way of a file that leads to it, there until the end, which nobody else may read.
+
+    A command that starts a browser is seen by all users of a machine, with all that it is told. The file is hidden, so
+    that nothing takes it for data, and not among temporary ones, which a confined browser does not see.
+    """
+    try:
+        number, name = tempfile.mkstemp(prefix=".review-", suffix=".html", dir=folder)  # for its owner only
+    except OSError:
+        yield  # the terminal shows the link
+        return
+    file = Path(name)
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as page:
+            page.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={escape(link)}">')
+        webbrowser.open(file.absolute().as_uri())
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _has_locks(decisions: Path) -> bool:
+    try:
+        return has_locks(decisions)
+    except OSError:
+        return True  # a file that cannot be written at all is told with the first decision
 
 
 def _has_desktop() -> bool:

@@ -3,12 +3,13 @@
     luthier synthesise recipe.toml
 
 What it makes is raw data: name RUN/synthesise/rows.jsonl in `data.files` of a tune recipe, or curate it. Each answer of
-a model is kept in RUN/requests.jsonl the moment it comes; the same command goes on from there.
+a model is kept in RUN/requests.jsonl the moment it comes; the same command goes on from there, until no request has
+failed and the budget was enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,8 @@ from pydantic import model_validator
 
 from luthier.config import Config, read_toml
 from luthier.curate.synthesis_config import WRITTEN, SynthesiseConfig, WriterConfig
+from luthier.errors import DataError, Problem
+from luthier.models.folders import digest, resolve
 from luthier.recipes import stages
 from luthier.runs import Run, Stage, read_json
 from luthier.train.config import RunConfig
@@ -49,24 +52,45 @@ class SynthesiseRecipe(Config):
 
 
 def main(recipe: SynthesiseRecipe, *, echo: Callable[[str], None]) -> dict[str, Any]:
-    """Make the rows -> RUN/synthesise/rows.jsonl; returns the account of them."""
+    """Make the rows -> RUN/synthesise/rows.jsonl; returns the account of them. DataError where there are none."""
     config = recipe.synthesise
     run = stages.opened(recipe.run.dir, recipe, echo=echo, step_echo=None)
     options = recipe.model_dump(mode="json", include={"synthesise", "writer"})
-    stage = run.stage("synthesise", owner=MODULES, inputs=_inputs(config), options=options)
+    stage = run.stage("synthesise", owner=MODULES, inputs=_inputs(config) | _model(recipe.writer), options=options)
+    ledger: dict[str, Any] = {}
     if not stages.is_reused(stage):
         if config.method == "templates":
             _templated(config, run, stage)
         else:
             assert recipe.writer is not None  # the recipe demands it
-            _written(config, recipe.writer, run, stage)
+            ledger = _written(config, recipe.writer, run, stage)
+        if left := _left(ledger):
+            run.stages.pop(stage.name, None)  # of a recipe before this one
+            run.note_stage()
+            run.say(f"synthesise | not all is there: {left} | {stage.folder / 'rows.jsonl'}")
+            return ledger
         stage.finish()
     run.finish()
     run.say(f"synthesise | done | {stage.folder / 'rows.jsonl'}")
     return read_json(stage.folder / "ledger.json")
 
 
-def _inputs(config: SynthesiseConfig) -> dict[str, Path]:
+def _left(ledger: Mapping[str, Any]) -> str:
+    """Why the same command has more to do; empty where it has not."""
+    failed = sum(ledger.get("failed", {}).values())
+    what = "1 request" if failed == 1 else f"{failed:,} requests"
+    parts = [f"{what} failed; the same command asks again"] if failed else []
+    if ledger.get("is_spent"):
+        parts.append("the budget is spent; the same command with a larger one goes on")
+    return "; ".join(parts)
+
+
+def _model(writer: WriterConfig | None) -> dict[str, str]:
+    """The digest of the model folder that answers, where one does: another model under its name is another writer."""
+    return {"writer.model": digest(resolve(writer.model))} if writer is not None and writer.base_url is None else {}
+
+
+def _inputs(config: SynthesiseConfig) -> dict[str, Path | str]:
     """Every file that decides the rows: those that are named, those of named folders, the rows of task files."""
     named = [path for path in (config.tasks, *config.files) if path is not None]
     paths = [p for path in named for p in ([path] if path.is_file() else sorted(path.rglob("*")))]
@@ -85,8 +109,8 @@ def _templated(config: SynthesiseConfig, run: Run, stage: Stage) -> None:
     )
 
 
-def _written(config: SynthesiseConfig, writer: WriterConfig, run: Run, stage: Stage) -> None:
-    """Ask the writer until the rows are there, or the budget is spent."""
+def _written(config: SynthesiseConfig, writer: WriterConfig, run: Run, stage: Stage) -> dict[str, Any]:
+    """Ask the writer until the rows are there, or the budget is spent; returns the account."""
     from luthier.curate.synthesis import Book, synthesise
     from luthier.curate.synthesis_asking import Asker, Budget, Journal
     from luthier.curate.synthesis_methods import METHODS
@@ -94,7 +118,8 @@ def _written(config: SynthesiseConfig, writer: WriterConfig, run: Run, stage: St
     from luthier.curate.synthesis_starts import starts_of
     from luthier.recipes.synthesise_writer import writer_of
 
-    book = Book(writer=Path(writer.model).name if writer.base_url is None else writer.model, method=config.method)
+    name = "@".join([Path(writer.model).name, *_model(writer).values()]) if writer.base_url is None else writer.model
+    book = Book(writer=name, method=config.method)
     tasks = None
     if config.method == "paraphrase":
         assert config.tasks is not None  # the config demands it
@@ -105,7 +130,7 @@ def _written(config: SynthesiseConfig, writer: WriterConfig, run: Run, stage: St
         run.say("synthesise | starts with: " + " | ".join(f"{why} {n:,}" for why, n in starts.account.items()))
         book.facts["starts"] = starts.account
         rounds = METHODS[config.method](starts.found, config, book)
-    journal = Journal(run.folder / JOURNAL)
+    journal = Journal(run.folder / JOURNAL, run.say)
     requests, tokens = journal.spent()
     budget = Budget(config.max_requests, config.max_tokens, requests, tokens)
     asker = Asker(writer_of(writer, seed=config.seed, say=run.say), journal, budget, run.say)
@@ -114,4 +139,13 @@ def _written(config: SynthesiseConfig, writer: WriterConfig, run: Run, stage: St
         if tasks is not None:
             book.facts["templates"] = tasks.write(stage.folder / "tasks")
 
-    synthesise(rounds, book, asker, out=stage.folder, say=run.say, before_ledger=finish)
+    ledger = synthesise(rounds, book, asker, out=stage.folder, say=run.say, before_ledger=finish)
+    if tasks is None and not book.rows:
+        raise DataError(
+            "no row was made",
+            [Problem(where=str(stage.folder / "rejected.jsonl"),
+                     found=f"0 rows of {ledger['requests']:,} requests, most often: {book.commonest()}",
+                     expected="at least one row",
+                     fix=_left(ledger) or "look at what the writer said; try another one")],
+        )  # fmt: skip
+    return ledger

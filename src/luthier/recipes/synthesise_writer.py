@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from luthier.curate.synthesis_asking import Ask, Budget, Failed, Outcome, Reply, Writer
+from luthier.curate.synthesis_asking import Ask, Budget, Failed, Outcome, Reply, Writer, mended
 from luthier.curate.synthesis_config import WriterConfig
 from luthier.models.folders import resolve
 from luthier.records import Example, Sampling, content_id
@@ -47,18 +47,17 @@ def local_writer(config: WriterConfig, *, seed: int, say: Callable[[str], None])
             yield chosen[n][0], Failed(problem)
         for n, completion in zip(fits, generate([examples[n] for n in fits], sampling), strict=True):
             is_cut = completion.finish_reason == "length"
-            yield chosen[n][0], Reply(completion.text, is_cut, lengths[n], len(completion.token_ids))
+            yield chosen[n][0], Reply(mended(completion.text), is_cut, lengths[n], len(completion.token_ids))
 
-    def answer(asks: Sequence[Ask], budget: Budget) -> Iterator[tuple[int, Outcome]]:
+    def answer(asks: Sequence[Ask], budget: Budget) -> Generator[tuple[int, Outcome], None, None]:
         # Requests of the same words differ by their draw alone, which is a seed of a batch's own.
         numbered = sorted(enumerate(asks), key=lambda item: item[1].draw)
         for draw, group in groupby(numbered, key=lambda item: item[1].draw):
             some = list(group)
             for first in range(0, len(some), config.batch_rows):
-                chosen = [item for item in some[first : first + config.batch_rows] if budget.take()]
+                chosen = [item for item in some[first : first + config.batch_rows] if budget.take(item[1])]
                 for number, outcome in batch(chosen, draw) if chosen else ():
-                    if isinstance(outcome, Reply):
-                        budget.add_tokens(outcome.prompt_tokens + outcome.completion_tokens)
+                    budget.end(asks[number], outcome)
                     yield number, outcome
 
     identity = content_id(model.digest, config.temperature, config.top_p, config.max_tokens, seed)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import uvicorn
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from luthier import __version__
 from luthier.errors import LuthierError
@@ -56,8 +56,8 @@ class Desk(Protocol):
         """Add decisions, all or none."""
         ...
 
-    def decide_all(self, chosen: Mapping[str, str], /, *, decision: str, reason: str, version: str) -> Json:
-        """Decide every open row that a filter shows."""
+    def decide_all(self, numbers: Sequence[int], /, *, decision: str, reason: str, version: str) -> Json:
+        """Decide the rows with these numbers alike."""
         ...
 
     def undo(self, stamp: str, /, *, version: str) -> Json:
@@ -77,6 +77,19 @@ class Body(BaseModel):
     """What the page may send: nothing beyond the fields of each kind, each of its type."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @field_validator("*")
+    @classmethod
+    def _is_whole(cls, value: object, info: ValidationInfo) -> object:
+        """A text must be one that a file can hold. Of a mended record its check says where it is at fault."""
+        if isinstance(value, str) and info.field_name != "json_text":
+            try:
+                value.encode("utf-8")
+            except UnicodeEncodeError as error:
+                raise ValueError(
+                    f"character {error.start + 1} is half of a character (a lone surrogate); type it again"
+                ) from None
+        return value
 
 
 class Check(Body):
@@ -103,14 +116,13 @@ class Decisions(Body):
 
 
 class DecideAll(Body):
-    """One decision on every open row that a filter shows."""
+    """One decision on every row that was listed as open."""
 
-    step: str = ""
-    reason_of_flag: str = ""
-    words: str = ""
+    numbers: list[int]
     decision: str
     reason: str = ""
     version: str
+    """Of the view that listed them."""
 
 
 class Undo(Body):
@@ -248,9 +260,9 @@ def decide(request: Request, body: Decisions) -> Response:
 
 @router.post("/api/decide-all")
 def decide_all(request: Request, body: DecideAll) -> Response:
-    """Decide all open rows that fit."""
-    chosen = {"step": body.step, "reason": body.reason_of_flag, "words": body.words}
-    return _added(_desk(request).decide_all(chosen, decision=body.decision, reason=body.reason, version=body.version))
+    """Decide the rows that were listed, all or none; 409 where they are not what was listed any more."""
+    desk = _desk(request)
+    return _added(desk.decide_all(body.numbers, decision=body.decision, reason=body.reason, version=body.version))
 
 
 @router.post("/api/undo")
@@ -263,7 +275,7 @@ def undo(request: Request, body: Undo) -> Response:
 
 
 def _added(found: Json) -> Response:
-    return JSONResponse(found, status_code=409 if found["refused"] else 200)
+    return JSONResponse(found, status_code=409 if found["is_refused"] else 200)
 
 
 def _mend(body: Check) -> Json:

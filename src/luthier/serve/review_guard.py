@@ -7,7 +7,6 @@ import ipaddress
 import secrets
 import threading
 from collections.abc import Callable
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -97,7 +96,9 @@ class ReviewGuard:
             headers = Headers(scope=scope)
             self._check(scope, headers)
             if not scope["path"].startswith(OPEN_PATHS) and not self._is_in(headers):
-                session = self._door.let_in(_token(scope)) if scope["path"] == "/" else None
+                # What only looks at a link, as a program that previews it with HEAD, must not use it up.
+                is_visit = scope["path"] == "/" and scope["method"] == "GET"
+                session = self._door.let_in(_token(scope)) if is_visit else None
                 if session is None:
                     await self._no_entry(scope)(scope, receive, send_with_headers)
                     return
@@ -139,12 +140,9 @@ class ReviewGuard:
         return self._host in ("0.0.0.0", "::") and _is_address(name)
 
     def _is_in(self, headers: Headers) -> bool:
-        try:
-            cookies = SimpleCookie(headers.get("cookie", ""))
-        except CookieError:
-            return False
-        morsel = cookies.get(self._door.cookie)
-        return morsel is not None and self._door.is_in(morsel.value)
+        """Whether one of the cookies is ours. The others come from any program on this machine, in any form."""
+        pairs = (pair.strip().partition("=") for line in headers.getlist("cookie") for pair in line.split(";"))
+        return any(name == self._door.cookie and self._door.is_in(value) for name, _, value in pairs)
 
     def _no_entry(self, scope: Scope) -> Response:
         """For a page one that says what to do, and a new link on the terminal; for a program a refusal."""

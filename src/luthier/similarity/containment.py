@@ -21,6 +21,7 @@ from luthier.similarity.ragged import (
     Known,
     Unsigned,
     gram_hashes,
+    mixed,
     offsets,
     owners,
     places,
@@ -47,11 +48,13 @@ class Match(NamedTuple):
     """A question that a text holds."""
 
     name: str
-    """The question's, "gsm8k/test.jsonl:12"."""
+    """The question's, "gsm8k/test.jsonl:12": of several of the same words in one file, the first's."""
     share: float
     """Of the question's words, how many are matched: above `ENOUGH`, at most 1."""
     text: str
     """The longest run of matched words, as it stands in the text."""
+    copies: int = 1
+    """How many questions of the file have these words."""
 
 
 class _Found(NamedTuple):
@@ -68,6 +71,9 @@ class QuestionIndex:
     """The words of evaluation questions, by the runs that they are found by. Made by `of`; can be pickled."""
 
     names: tuple[str, ...]
+    """Of each question; those of the same words in one file are one question."""
+    copies: Counts
+    """Of each question: how many there were."""
     num_words: Counts
     """Of each question: how many of its words are looked for."""
     same_as: Counts
@@ -85,8 +91,11 @@ class QuestionIndex:
 
     @classmethod
     def of(cls, questions: Sequence[tuple[str, str]]) -> QuestionIndex:
-        """The index of questions, each with its name. One without words is never found."""
+        """The index of questions, each with its name, "FILE:LINE". One without words is never found."""
         values, num_words = _words([text for _, text in questions])
+        first, copies = _distinct([name.rpartition(":")[0] for name, _ in questions], values, num_words)
+        values = values[places(offsets(num_words)[first], num_words[first])]
+        num_words = num_words[first]
         keys, owner, position = [], [], []
         for width in (GRAM_WORDS, *range(1, GRAM_WORDS)):
             hashes, number, place = _grams(values, num_words, width)
@@ -101,7 +110,7 @@ class QuestionIndex:
         _, same_as = np.unique(run_hashes(values, ends - num_words, ends), return_inverse=True)
         short = num_words[(num_words < GRAM_WORDS) & (num_words > 0)]
         return cls(
-            names=tuple(name for name, _ in questions), num_words=num_words, same_as=same_as,
+            names=tuple(questions[i][0] for i in first), copies=copies, num_words=num_words, same_as=same_as,
             keys=every[order][starts], starts=starts, counts=counts, questions=np.concatenate(owner)[order],
             positions=np.concatenate(position)[order], widths=tuple(np.unique(short).tolist()),
         )  # fmt: skip
@@ -156,7 +165,7 @@ class QuestionIndex:
                 words = words_of(texts[text])
                 # As many words as codes, but for a text of nothing but signs, which is one word as it stands.
                 shown = texts[text][words[begin][1] : words[end - 1][2]] if words else texts[text]
-                yield text, Match(self.names[question], share, shown)
+                yield text, Match(self.names[question], share, shown, int(self.copies[question]))
 
     def _pairs(self, values: Unsigned, num_words: Counts, known: Known) -> Iterator[_Found]:
         """For each pair of a text and a question all runs that they share."""
@@ -182,6 +191,17 @@ def _words(texts: Sequence[str]) -> tuple[Unsigned, Counts]:
     """The words of all texts as numbers, end to end, and how many each has; how strict a word is makes no odds."""
     words = word_codes(texts)
     return spread(words.codes >> 1), np.diff(words.ends, prepend=0)
+
+
+def _distinct(files: Sequence[str], values: Unsigned, num_words: Counts) -> tuple[Counts, Counts]:
+    """Of questions of the same words in one file the first, in their order, and how many each stands for."""
+    ends = np.cumsum(num_words)
+    number = {file: place for place, file in enumerate(dict.fromkeys(files))}
+    hashes = run_hashes(values, ends - num_words, ends)
+    keys = mixed(hashes) + np.array([number[file] for file in files], dtype=np.uint64)
+    _, first, copies = np.unique(mixed(keys), return_index=True, return_counts=True)
+    order = np.argsort(first)
+    return first[order], copies[order]
 
 
 def _grams(values: Unsigned, num_words: Counts, width: int) -> tuple[Unsigned, Counts, Counts]:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luthier.similarity.alike import Surplus, edits, same_words, shingle_similarity, surpluses
-from luthier.similarity.ragged import Codes, Counts, Flags, Unsigned, pick, run_hashes, spread
+from luthier.similarity.ragged import Codes, Counts, Flags, Ragged, Unsigned, pick, run_hashes, spread
 from luthier.similarity.sharing import LONG_WORDS, MOST_EDITS, SHINGLE_WORDS
-from luthier.similarity.sketch import Rows
+from luthier.similarity.sketch import LEAST_QUESTIONED, Rows
 from luthier.similarity.words import codes_of, is_in, word_codes
 
 WORDS_PER_EDIT = 4
@@ -36,6 +36,13 @@ FUNCTION_WORDS = (
     "just", "also", "well", "please", "very", "answer", "of",
 )  # fmt: skip
 """Words without which a short answer says the same."""
+QUESTION_WORDS = (
+    "an", "the", "is", "are", "was", "were", "be", "been", "am", "it", "its", "this", "that", "these", "those", "there",
+    "so", "just", "also", "well", "please", "very", "of", "in", "on", "at", "to", "for", "by", "as", "do", "does",
+    "did", "has", "have", "had", "will", "would", "which", "what", "who", "whom", "some", "any", "then", "now", "you",
+    "your", "me", "us", "my", "our", "we", "i", "tell", "say", "give", "name",
+)  # fmt: skip
+"""Words in whose place a question has others and still asks the same."""
 OPPOSITES = (
     "more less|most least|many few|before after|first last|always never|true false|yes no|left right|up down|"
     "increase decrease|increases decreases|increased decreased|increasing decreasing|maximum minimum|max min|"
@@ -48,7 +55,7 @@ OPPOSITES = (
     "man woman|men women|boy girl|boys girls|male female|father mother|brother sister|husband wife|son daughter|"
     "hot cold|old young|early late|earlier later|fast slow|north south|east west|ascending descending|"
     "even odd|import export|love hate|like dislike|win lose|won lost|active passive|formal informal|singular plural|"
-    "synonym antonym|synonyms antonyms|entailment contradiction"
+    "synonym antonym|synonyms antonyms|entailment contradiction|and or|< >|+ -"
 )
 """Words that ask for another answer when one stands in the other's place."""
 
@@ -62,6 +69,12 @@ class Facts(NamedTuple):
     strict: Unsigned
     """Hashes of the strict words, in order."""
     options: Unsigned
+    fixed: Unsigned
+    """Hashes of what must be equal besides in rows that become one."""
+    forms: Unsigned
+    """[2, rows]: hashes of the texts with case and punctuation."""
+    questions: NDArray[np.int32]
+    """[rows, 2]: the words of the prompt that are its question."""
     is_labelled: Flags
     """Whether the answer is one that many rows have."""
 
@@ -93,7 +106,9 @@ def judge(rows: Rows, facts: Facts, pairs: Counts, is_rare: Flags, *, jaccard: f
     stays = is_same & (_within(prompts, WORDS_PER_TOLD_EDIT) | _may_be_alike(prompts, jaccard))
     pairs, is_rare, prompts = pairs[stays], is_rare[stays], prompts.some(stays)
     answers = _compared(rows, facts, 1, pairs)
-    is_answered = answers.is_same | _equal(facts.strict[1], pairs) & (
+    # Case and punctuation may be all that an answer of a few words is about.
+    has_form = _equal(facts.forms[1], pairs) | (answers.longer >= LEAST_ANSWER)
+    is_answered = answers.is_same & has_form | ~answers.is_same & _equal(facts.strict[1], pairs) & (
         (answers.shorter >= LEAST_ANSWER) & _within(answers, WORDS_PER_ANSWER_EDIT)
         | (answers.longer < LEAST_ANSWER) & _equal_but_function_words(rows, pairs)
         | _alike(rows, 1, pairs, answers, jaccard=jaccard)
@@ -107,11 +122,18 @@ def judge(rows: Rows, facts: Facts, pairs: Counts, is_rare: Flags, *, jaccard: f
     is_near[unsure] = _alike(rows, 0, pairs[unsure], prompts.some(unsure), jaccard=jaccard)
     is_weak = is_answered & ~is_near & is_labelled & _within(prompts, WORDS_PER_EDIT)
     is_near |= is_weak
+    # Such an answer says so little that prompts of the same words must have the same form, and the question no other
+    # word.
+    is_short = (answers.shorter < LEAST_ANSWER) | is_labelled
+    may_be_one = _equal(facts.fixed, pairs) & (~prompts.is_same | ~is_short | _equal(facts.forms[0], pairs))
+    is_near &= may_be_one
     # Another question may well have another answer: only prompts that hardly differ, and not as many others do, make
     # a conflict.
-    is_conflict = ~is_answered & (prompts.is_same | is_rare & _within(prompts, WORDS_PER_CONFLICT_EDIT))
-    stays = is_near | is_conflict
+    is_asked = prompts.is_same | is_rare & _within(prompts, WORDS_PER_CONFLICT_EDIT)
+    stays = is_near | ~(is_answered & may_be_one) & is_asked
     stays[stays] = ~_asks_otherwise(rows, facts, pairs[stays], is_near[stays])
+    at = np.flatnonzero(stays & is_short & ~prompts.is_same)
+    stays[at] = ~_asks_another(rows, facts, pairs[at])
     is_edited = _within(prompts, WORDS_PER_TOLD_EDIT)
     return Judged(pairs[stays], is_near[stays], is_told[stays], is_edited[stays], is_weak[stays], related)
 
@@ -129,6 +151,25 @@ def _asks_otherwise(rows: Rows, facts: Facts, pairs: Counts, is_near: Flags) -> 
     # What one prompt has for a word of the other, its answer has too: the answer follows the change.
     left, right = (np.intersect1d(prompts, answers) >> 32 for prompts, answers in zip(*both, strict=True))
     found[np.intersect1d(left, right)] = True
+    return found
+
+
+def _asks_another(rows: Rows, facts: Facts, pairs: Counts) -> Flags:
+    """Whether a content word of one question stands in the place of a content word of the other.
+
+    A prompt of less than LEAST_QUESTIONED words is a question from end to end.
+    """
+    asked = []
+    for numbers in pairs.T:
+        words, span = rows.take(0, numbers), facts.questions[numbers].astype(np.int64)
+        span[words.counts < LEAST_QUESTIONED] = (0, LEAST_QUESTIONED)
+        begin, end = np.minimum(span.T, words.counts)
+        asked.append(pick(Ragged(words.values, words.starts + begin, end - begin), slice(None)))
+    found = np.ones(len(pairs), dtype=np.bool_)
+    for some in surpluses(asked[0], asked[1]):
+        has_content = np.zeros(len(pairs), dtype=np.bool_)
+        has_content[some.pair[~is_in(some.word, _question_words())]] = True
+        found &= has_content
     return found
 
 
@@ -233,6 +274,11 @@ def similarity(rows: Rows, facts: Facts, side: int, pairs: Counts) -> NDArray[np
 @cache
 def _function_words() -> Codes:
     return codes_of(FUNCTION_WORDS)
+
+
+@cache
+def _question_words() -> Codes:
+    return codes_of(QUESTION_WORDS)
 
 
 @cache

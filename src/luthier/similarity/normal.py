@@ -1,9 +1,10 @@
 """The normal form: what remains of a text when differences that nobody sees are taken away.
 
 Two texts with one normal form are the same text to a reader. The form keeps case (Polish and polish, US and us, names
-in code) and indentation (Python), because both change what is meant. It loses Unicode spelling, characters without
-width, the kind of line end, trailing blanks and the number of blanks between two words, because copying through an
-editor, a spreadsheet or a browser changes these by itself.
+in code), indentation (Python), tabs (the borders of cells) and all blanks between fences of code, because these change
+what is meant. It loses Unicode spelling, characters without width, the kind of line end, blanks at the end of a line
+and the number of blanks between two words, because copying through an editor, a spreadsheet or a browser changes these
+by itself.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ INVISIBLE = re.compile(
 
 LINE_END = re.compile("\r\n?|[\u2028\u2029\x85]")
 _CONTROLS = bytes(code for code in (*range(32), 127) if code not in b"\t\n")
-_OTHER_BLANK = re.compile(r"[^\S\n ]")
+_OTHER_BLANK = re.compile(r"[^\S\n\t ]")
 _INNER_BLANKS = re.compile(r" (?<=\S ) +")
-_FIRST_LINES = re.compile(r"\A(?: *\n)+")
-_EMPTY_LINE = re.compile(r"\n +(?=\n)")
+_FIRST_LINES = re.compile(r"\A(?:[ \t]*\n)+")
+_LAST_BLANKS = re.compile(r"(?<! ) +\n")
+_FENCE = "```"
 
 
 def normal_form(text: str) -> str:
@@ -42,13 +44,22 @@ def normal_form(text: str) -> str:
         if not is_shown(text):
             text = _OTHER_BLANK.sub(" ", INVISIBLE.sub("", LINE_END.sub("\n", text)))
         text = unicodedata.normalize("NFC", text)
-    text = text.replace("\t", " ")
     if "  " in text:
-        text = _INNER_BLANKS.sub(" ", text)
+        text = _with_single_blanks(text)
     if "\n" in text:
-        text = _EMPTY_LINE.sub("\n", _FIRST_LINES.sub("", text)).replace(" \n", "\n").rstrip(" \n")
+        text = _LAST_BLANKS.sub("\n", _FIRST_LINES.sub("", text)).rstrip(" \t\n")
     # Blanks before the first of several lines are its indentation; a single line has none.
-    return text.rstrip(" ") if "\n" in text else text.strip(" ")
+    return text.rstrip(" \t") if "\n" in text else text.strip(" \t")
+
+
+def _with_single_blanks(text: str) -> str:
+    """One blank for several between two words, but not in code: between two fences, or behind the last of an odd
+    number."""
+    if _FENCE not in text:
+        return _INNER_BLANKS.sub(" ", text)
+    parts = text.split(_FENCE)
+    parts[::2] = [_INNER_BLANKS.sub(" ", part) for part in parts[::2]]
+    return _FENCE.join(parts)
 
 
 def is_plain(text: str) -> bool:

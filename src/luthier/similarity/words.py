@@ -1,12 +1,13 @@
 """The words of many texts as numbers, found by numpy in all texts at once instead of one Python object per word.
 
 A word is a run of letters, digits and marks. A sign of arithmetic is a word, because it changes what is asked; so is
-each character of a script that writes no blanks between words, and each symbol beyond ASCII (another sign, a currency,
-an emoji). Case is folded. Everything else only separates.
+a bracket or another sign that stands as in code (see `signs`), each character of a script that writes no blanks between
+words, and each symbol beyond ASCII (another sign, a currency, an emoji). Case is folded. All else only separates.
 
 A word's code is 31 bits of its hash and, as the lowest bit, whether it is *strict*: a number, a negation, a letter that
-stands alone (an option, a variable), or a sign beside a number or such a letter. Two texts that differ in a strict word
-do not say the same, however alike they are otherwise. Two different words share a code once in two thousand million.
+stands alone (an option, a variable), a sign beside a number or such a letter, or an operator of code. Two texts that
+differ in a strict word do not say the same, however alike they are otherwise. Two different words share a code once in
+two thousand million.
 """
 
 from __future__ import annotations
@@ -21,27 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luthier.similarity.ragged import Codes, Counts, Flags, Unsigned, mixed, offsets, places, run_hashes, slices
+from luthier.similarity.signs import ALONE, IN_WORD, PERHAPS, SIGNS, SIGNS_OF_CODE, operators, settled
+from luthier.similarity.telling import LETTERS, NEGATIONS, NUMBERS
 
-SIGNS = "-+*/=<>%^"
-NEGATIONS = (
-    "no", "not", "never", "none", "nobody", "nothing", "neither", "nor", "nowhere", "cannot", "without", "except",
-    "unless", "t", "nicht", "kein", "keine", "keinen", "nie", "ne", "pas", "jamais", "sin", "nunca", "non", "nessuno",
-    "n\xe3o", "nem", "niet", "geen", "ikke", "inte", "\u043d\u0435", "\u043d\u0435\u0442",
-    "\u043d\u0438\u043a\u043e\u0433\u0434\u0430", "\u4e0d", "\u6ca1", "\u65e0", "\u975e", "\u672a", "\u522b",
-)  # fmt: skip
-"""Words that turn a sentence round; "t" is what is left of "don't"."""
-NUMBERS = (
-    "zero", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
-    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty", "forty", "fifty",
-    "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million", "billion", "half", "twice", "double",
-    "triple", "dozen", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "\u4e8c",
-    "\u4e09", "\u56db", "\u4e94", "\u516d", "\u4e03", "\u516b", "\u4e5d", "\u5341", "\u767e", "\u5343", "\u4e07",
-)  # fmt: skip
-"""Numbers in letters. "One" and "first" are left out: they are pronoun and adverb more often than number."""
-LETTERS = tuple("bcefghjklnopqruvwxyz")
-"""Letters that are no word of English and no end of one ("a", "I", "it's", "I'd", "I'm", "don't")."""
-
-_BLANK, _IN_WORD, _ALONE = 0, 1, 2
 _SPACELESS = (
     (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF),
     (0xFF66, 0xFF9F), (0x20000, 0x3FFFF),
@@ -76,7 +59,8 @@ def word_codes(texts: Sequence[str]) -> Words:
 
 def words_of(text: str) -> list[tuple[str, int, int]]:
     """Each word of a text as it counts, with its start and end: for the few texts that people are shown."""
-    starts, ends = _borders(_Tables.of().kinds[_symbols(text)])
+    symbols = _symbols(text)
+    starts, ends = _borders(settled(symbols, _Tables.of().kinds[symbols]))
     found = zip(starts.tolist(), ends.tolist(), strict=True)
     return [(text[start:end].casefold(), start, end) for start, end in found]
 
@@ -145,6 +129,7 @@ def _coded(joined: str, lengths: Counts) -> Words:
         symbols = _symbols(joined)
         kinds = tables.kinds[symbols]
         digits = np.flatnonzero(tables.digits[symbols])
+    kinds = settled(symbols, kinds)
     starts, ends = _borders(kinds)
     codes = np.empty(len(starts), dtype=np.uint32)
     for part in slices(np.diff(starts, append=len(symbols)), _WINDOW_SYMBOLS):
@@ -156,7 +141,10 @@ def _coded(joined: str, lengths: Counts) -> Words:
     has_digit = np.zeros(len(codes) + 1, dtype=np.bool_)
     has_digit[np.searchsorted(starts, digits, side="right") - 1] = True
     is_number = has_digit[:-1]
-    codes[_strict(codes, is_number, _abbreviated(symbols, kinds, starts, ends), text_ends)] |= np.uint32(1)
+    abbreviated = _abbreviated(symbols, kinds, starts, ends)
+    is_strict, signs = _strict(codes, is_number, abbreviated, text_ends)
+    is_strict[signs] |= operators(symbols, kinds, starts[signs])
+    codes[is_strict] |= np.uint32(1)
     return Words(codes, text_ends)
 
 
@@ -168,7 +156,7 @@ def _abbreviated(symbols: NDArray[Any], kinds: NDArray[np.uint8], starts: Counts
     for beside, beyond in ((ends[at], ends[at] + 1), (starts[at] - 1, starts[at] - 2)):
         is_there = (beyond >= 0) & (beyond <= last)
         beside, beyond = beside.clip(0, last), beyond.clip(0, last)
-        found |= is_there & (symbols[beside] == ord(".")) & (kinds[beyond] == _IN_WORD)
+        found |= is_there & (symbols[beside] == ord(".")) & (kinds[beyond] == IN_WORD)
     return at[found]
 
 
@@ -179,12 +167,12 @@ def _finished(hashes: Unsigned) -> Codes:
 def _borders(kinds: NDArray[np.uint8]) -> tuple[Counts, Counts]:
     """Start and end of each word. In a run of letters only the first starts and only the last ends a word."""
     in_word = np.zeros(len(kinds) + 2, dtype=np.uint8)
-    np.bitwise_and(kinds, _IN_WORD, out=in_word[1:-1])
+    np.bitwise_and(kinds, IN_WORD, out=in_word[1:-1])
     return np.flatnonzero(kinds > in_word[:-2]), np.flatnonzero(kinds > in_word[2:]) + 1
 
 
-def _strict(codes: Codes, is_number: Flags, abbreviated: Counts, text_ends: Counts) -> Flags:
-    """Which words are numbers, negations, single letters, or signs beside a number or a single letter."""
+def _strict(codes: Codes, is_number: Flags, abbreviated: Counts, text_ends: Counts) -> tuple[Flags, Counts]:
+    """Which words are numbers, negations, single letters, or signs beside a number or a single letter; all signs."""
     known, kinds = _special()
     at = np.flatnonzero(is_in(codes, known))
     kind = kinds[np.searchsorted(known, codes[at])]
@@ -200,13 +188,13 @@ def _strict(codes: Codes, is_number: Flags, abbreviated: Counts, text_ends: Coun
     beside = np.zeros(len(codes) + 2, dtype=np.bool_)
     beside[1:-1] = operand
     found[signs] = (beside[signs] & ~first[signs]) | (beside[signs + 2] & ~first[signs + 1])
-    return found
+    return found, signs
 
 
 @cache
 def _special() -> tuple[Codes, NDArray[np.uint8]]:
     """Words that may be strict, by code without the lowest bit, and which kind each is."""
-    kind_of = dict.fromkeys((*NEGATIONS, *NUMBERS), _STRICT) | dict.fromkeys(SIGNS, _SIGN)
+    kind_of = dict.fromkeys((*NEGATIONS, *NUMBERS), _STRICT) | dict.fromkeys(SIGNS + SIGNS_OF_CODE, _SIGN)
     kind_of |= dict.fromkeys(LETTERS, _OPERAND)
     texts = [np.frombuffer(word.encode("utf-32-le"), dtype=np.uint32).astype(np.uint64) for word in kind_of]
     codes = np.array([
@@ -236,20 +224,21 @@ class _Tables(NamedTuple):
         kinds = np.zeros(0x110000, dtype=np.uint8)
         digits = np.zeros(0x110000, dtype=np.bool_)
         for match in re.finditer(r"\w+", everything):
-            kinds[match.start() : match.end()] = _IN_WORD
+            kinds[match.start() : match.end()] = IN_WORD
         for match in re.finditer(r"\d+", everything):
             digits[match.start() : match.end()] = True
         for first, last in _OTHER_NUMBERS:
-            digits[first : last + 1] = kinds[first : last + 1] == _IN_WORD
+            digits[first : last + 1] = kinds[first : last + 1] == IN_WORD
         for match in re.finditer(r"[^\w\x00-\x7f]", everything[: _LAST_SYMBOL + 1]):
             category = unicodedata.category(match[0])
             if category[0] == "M" and match.start() not in _SELECTORS:
-                kinds[match.start()] = _IN_WORD
+                kinds[match.start()] = IN_WORD
             elif category in ("Sm", "Sc", "So"):
-                kinds[match.start()] = _ALONE
+                kinds[match.start()] = ALONE
         for first, last in _SPACELESS:
-            letters = (kinds[first : last + 1] == _IN_WORD) & ~digits[first : last + 1]
-            kinds[first : last + 1][letters] = _ALONE
-        kinds[[ord(sign) for sign in SIGNS]] = _ALONE
+            letters = (kinds[first : last + 1] == IN_WORD) & ~digits[first : last + 1]
+            kinds[first : last + 1][letters] = ALONE
+        kinds[[ord(sign) for sign in SIGNS]] = ALONE
+        kinds[[ord(sign) for sign in SIGNS_OF_CODE]] = PERHAPS
         lower = bytes(range(256)).lower()
         return _Tables(kinds, digits, lower, kinds[:256].tobytes())

@@ -3,10 +3,12 @@
 import gzip
 import json
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from luthier.curate import chunks as module
-from luthier.curate.chunks import chunks, content_of, piece_bytes, rows_of
+from luthier.curate.chunks import chunks, content_of, piece_bytes, rows_of, some_of
 from luthier.curate.reading import read_rows
 
 
@@ -67,6 +69,26 @@ def test_files_that_cannot_be_entered_in_the_middle_are_cut_by_rows(tmp_path, mo
     assert seen(row for piece in found for row in rows_of(piece, {})) == seen(read_rows(path))
 
 
+@pytest.mark.parametrize("name", ["rows.jsonl.gz", "rows.csv", "rows.parquet"])
+def test_pieces_of_long_rows_end_by_bytes_and_so_do_batches(tmp_path, name):
+    table = {"prompt": [f"q {k}" for k in range(40)], "completion": ["a" * 50_000] * 40}
+    path = tmp_path / name
+    if name == "rows.parquet":
+        pyarrow.parquet.write_table(pyarrow.table(table), path)
+    else:
+        rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+        text = "".join(f"{row['prompt']},{row['completion']}\n" for row in rows) if name == "rows.csv" else "".join(
+            json.dumps(row) + "\n" for row in rows
+        )  # fmt: skip
+        write(path, (("prompt,completion\n" if name == "rows.csv" else "") + text).encode())
+    found = pieces(path, 200_000)
+    assert [len(piece.rows) for piece in found] == [4] * 10
+    assert seen(row for piece in found for row in rows_of(piece, {})) == seen(read_rows(path))
+    assert all(piece.weight > 4 * 50_000 / module.SMALLEST_BYTES for piece in found)
+    some, size = some_of(read_rows(path), most_rows=512, most_bytes=120_000)
+    assert len(some) == 3 and 150_000 <= size < 151_000
+
+
 def test_a_piece_is_known_by_its_place_and_its_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "READ_BYTES", 64)
     path = write(tmp_path / "rows.jsonl", lines(100))
@@ -79,10 +101,11 @@ def test_a_piece_is_known_by_its_place_and_its_bytes(tmp_path, monkeypatch):
 
 def test_a_packed_file_is_known_by_its_bytes(tmp_path):
     path = write(tmp_path / "rows.jsonl.gz", lines(10))
-    before = [content_of(piece) for piece in pieces(path, 10)]
-    assert before == [content_of(piece) for piece in pieces(path, 999)]
+    before = [content_of(piece) for piece in pieces(path, 9000)]
+    assert before == [content_of(piece) for piece in pieces(path, 9999)]
+    assert not {*before} & {content_of(piece) for piece in pieces(path, 100)}  # other pieces, of other rows
     write(path, lines(11))
-    assert before != [content_of(piece) for piece in pieces(path, 10)]
+    assert before != [content_of(piece) for piece in pieces(path, 9000)]
 
 
 def test_large_files_are_cut_into_larger_pieces_and_a_limit_of_memory_into_smaller(tmp_path):

@@ -50,6 +50,34 @@ def test_a_line_that_is_no_decision_is_an_error_at_its_place(tmp_path, row, name
         read_decisions(path)
 
 
+@pytest.mark.parametrize("torn", ['{"id": "b", "dec', "nonsense", '{"id": "a", "decision": "drop", "reason": "\u00e9'])
+def test_a_last_line_that_was_torn_is_passed_over_and_told(tmp_path, torn):
+    path = write(tmp_path / "review.jsonl", [{"id": "a", "decision": "keep"}])
+    whole = path.read_bytes()
+    path.write_bytes(whole + torn.encode())
+    said = []
+    assert read_decisions(path, say=said.append) == read_decisions(path) == {"a": Decision("a", "keep")}
+    assert len(said) == 1 and "review.jsonl:2: the last line is torn" in said[0]
+    path.write_bytes(torn.encode())
+    assert read_decisions(path) == {}
+    path.write_bytes(whole + torn.encode() + b"\n")
+    with pytest.raises(DataError, match=r"review\.jsonl:2"):
+        read_decisions(path)  # it has its end: somebody wrote it so
+    path.write_bytes(torn.encode() + b"\n" + whole + torn.encode())
+    with pytest.raises(DataError) as refused:
+        read_decisions(path)
+    assert [problem.where.rpartition("jsonl:")[2][:1] for problem in refused.value.problems] == ["1"]
+
+
+def test_a_last_line_without_an_end_that_is_an_object_is_read(tmp_path):
+    path = tmp_path / "review.jsonl"
+    path.write_text('{"id": "a", "decision": "keep"}')
+    assert read_decisions(path) == {"a": Decision("a", "keep")}
+    path.write_text('{"id": "a", "decision": "maybe"}')
+    with pytest.raises(DataError, match="maybe"):
+        read_decisions(path)
+
+
 def test_a_decision_on_a_mended_row_follows_the_mending_and_a_circle_ends():
     one, two = (Example.of([]), Example.of([], targets=["x"]))
     chain = {"a": Decision("a", "mend", record=one), one.id: Decision(one.id, "keep")}

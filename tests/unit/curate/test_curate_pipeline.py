@@ -55,7 +55,7 @@ def test_every_row_ends_in_exactly_one_place_and_is_written_there(tmp_path):
     assert (ledger["read"], ledger["kept"], ledger["merged"]) == (57, 52, {"duplicate": 2})
     assert ledger["quarantined"] == {"cut off": 1, "empty answer": 1, "unknown shape": 1}
     assert ledger["files"] == {str(data): {"prompt/completion": 54, "preference": 1, "unknown": 1, "unreadable": 1}}
-    assert ledger["conflicts"] == {"prompts": 1, "answers": 2}
+    assert ledger["conflicts"] == {"prompts": 1, "answers": 2, "preferences": 0}
     assert ledger["repaired"] == {"invisible characters": 1}
     assert ledger["licences"] == {"MIT": 52}
     parts = {name: len(examples(curated, name)) for name in ("train", "dev", "held_out")}

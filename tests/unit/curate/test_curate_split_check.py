@@ -61,6 +61,17 @@ def test_a_near_duplicate_across_two_files_is_refused_with_both_rows(tmp_path):
     assert "train.jsonl:41 and" in text and "Please Write a short note" in text and "Fix:" in text
 
 
+def test_each_instance_of_a_test_row_is_counted(tmp_path):
+    asked = [
+        f"How long is the river number {k} that runs through the valley behind the town of the mill" for k in (1, 2)
+    ]
+    test = [{"instruction": "Say.", "instances": [{"input": text, "output": "4"} for text in asked]}]
+    train = [pair(f"Say.\n\n{text}", "9") for text in asked]
+    check = checked(tmp_path, [*TRAIN, *train], test)
+    assert check.rows["test"] == 2 and check.test_rows[HOLDS] == 2
+    assert {each.test.rpartition(":")[2] for each in check.evidence if each.kind == HOLDS} == {"1", "1#2"}
+
+
 OTHERS = [
     (pair("How tall is it?", "9 metres"), pair("How  tall is it? ", "no idea"), SAME_PROMPT),
     (pair(NOTE, ANSWER), pair(f"Please {NOTE}", "No."), NEAR_PROMPT),

@@ -62,6 +62,8 @@ WRONG = [
     (["clean", "near", "personal"], "changes rows, so it must stand before"),
     (["review", "clean", "exact"], "finds rows by their id"),
     (["conflicts", "near"], "reports what"),
+    (["exact", "leaks", "near"], 'that "leaks" may drop'),
+    (["labels", "near"], 'that "labels" may drop'),
     (["clean", "clean"], "twice"),
     (["select", "labels"], "must stand last"),
 ]
@@ -134,6 +136,27 @@ def test_languages_are_written_down_and_other_languages_dropped(tmp_path):
 def test_a_language_that_a_row_states_is_believed(tmp_path):
     curated = done(tmp_path, [pair(SOLAR, ANSWER, language="nl"), *filler(5)], config={"languages": {"keep": ("en",)}})
     assert curated.ledger["dropped"] == {"language nl": 1}
+
+
+@pytest.mark.parametrize("stated", ["EN", "English", "eng", "en-US", "en_XX", " English (US)"])
+def test_a_stated_language_is_understood_however_it_is_written(tmp_path, stated):
+    rows = [pair(f"question {k}", f"answer {k}", language=stated) for k in range(5)]
+    curated = done(tmp_path, [*rows, pair("Hallo", "Ja", language="German")], config={"languages": {"keep": ("en",)}})
+    assert {e.language for e in read_records(curated.paths["examples"], Example)} == {"en"}
+    assert curated.ledger["dropped"] == {"language de": 1} and curated.ledger["languages"] == {"en": 5}
+
+
+@pytest.mark.parametrize("stated", ["unknown", "n/a", "und", "python", "English, German"])
+def test_where_a_statement_names_no_language_it_is_told_from_the_text(tmp_path, stated):
+    curated = done(tmp_path, [pair(SOLAR, ANSWER, language=stated), pair("17", "4", language=stated)])
+    found = {e.prompt[-1].content: e.language for e in read_records(curated.paths["examples"], Example)}
+    assert found == {SOLAR: "en", "17": None}
+
+
+def test_languages_to_keep_are_understood_too_and_others_are_an_error():
+    assert made({"languages": {"keep": ["English", "EN", "de-AT"]}}).languages.keep == ("en", "de")
+    with pytest.raises(ConfigError, match="'elvish' is no language"):
+        made({"languages": {"keep": ["elvish"]}})
 
 
 PERSONAL = {
@@ -223,7 +246,7 @@ def test_near_duplicates_and_conflicts_are_in_one_part(tmp_path):
 
 def test_conflicts_are_listed_and_flagged_and_nothing_is_dropped(tmp_path):
     curated = done(tmp_path, [pair("Who?", "Anna"), pair("Who? ", "Ben"), pair("Who?", "Ben "), *filler(20)])
-    assert curated.ledger["conflicts"] == {"prompts": 1, "answers": 2}
+    assert curated.ledger["conflicts"] == {"prompts": 1, "answers": 2, "preferences": 0}
     (conflict,) = lines(curated, "conflicts")
     assert [(row["where"][-1], row["prompt"], row["answer"]) for row in conflict["rows"]] == [
         ("1", "Who?", "Anna"), ("2", "Who?", "Ben"),

@@ -155,7 +155,9 @@ def test_faulty_answers_are_flagged_with_the_answer_or_dropped(tmp_path):
     ]
     ids = {example.prompt[-1].content: example.id for example in read_records(flagged.paths["examples"], Example)}
     assert [flag["id"] for flag in flags(flagged)] == [ids["Where is the lake?"], ids["May I swim?"]]
-    dropped = done(tmp_path, rows, "drop", config={"labels": {"action": "drop"}})
+    dropped = done(
+        tmp_path, rows, "drop", config={"labels": {"action": "drop"}, "held_out_share": 0.0, "dev_share": 0.0}
+    )
     assert dropped.ledger["dropped"] == {FAULTY_ANSWER: 2} and dropped.ledger["kept"] == 2
     without = done(tmp_path, rows, "without", config={"steps": ("clean", "exact")})
     assert without.ledger["labels"] == {} and flags(without) == []

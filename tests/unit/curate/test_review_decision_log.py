@@ -1,5 +1,6 @@
 """Decisions are added by many at once and killed at any byte; none that was answered is lost, none counts twice."""
 
+import fcntl
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luthier.curate import decision_log
-from luthier.curate.decision_log import DecisionLog, Wanted
+from luthier.curate.decision_log import DecisionLog, Wanted, has_locks
 from luthier.curate.decisions import read_decisions
 from luthier.errors import ConfigError, DataError
 
@@ -186,6 +187,82 @@ def test_a_file_that_an_editor_replaced_is_read_anew(tmp_path):
     log.add([Wanted("c", "keep")])
     assert kinds(path) == {"a": "drop", "c": "keep"}
     assert log.current("a").stamp == "line 1"
+
+
+def test_a_file_that_was_edited_in_place_is_read_anew(tmp_path):
+    path = tmp_path / "review.jsonl"
+    log = DecisionLog.open(path)
+    log.add([Wanted("a", "keep"), Wanted("b", "keep")])
+    for old in (None, 1_000_000_000):  # changed within one tick of the clock, and long after
+        version = log.version()
+        before = path.read_bytes()
+        if old:
+            os.utime(path, (old, old))
+            log.refresh()
+            assert log.changed_since(version) == set(), "another time alone changes nothing"
+        other = before.replace(b'"keep"', b'"drop"', 1) if old is None else b'{"id":"c","decision":"keep"}\n' + before
+        with path.open("r+b") as file:
+            file.write(other)
+        log.refresh()
+        assert log.changed_since(version) is None
+        assert {identity: entry.kind for identity, entry in log.decided().items()} == kinds(path)
+    log.add([Wanted("d", "keep")])
+    assert kinds(path) == {"c": "keep", "a": "drop", "b": "keep", "d": "keep"}
+
+
+def test_a_file_that_is_settled_is_not_read_again(tmp_path, monkeypatch):
+    path = tmp_path / "review.jsonl"
+    log = DecisionLog.open(path)
+    log.add([Wanted("a", "keep")])
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    log.refresh()
+    monkeypatch.setattr(decision_log.os, "pread", None)
+    log.refresh()
+    assert log.current("a").kind == "keep"
+
+
+def test_a_bad_line_is_told_until_it_is_mended_and_what_was_read_before_stays(tmp_path):
+    path = tmp_path / "review.jsonl"
+    log = DecisionLog.open(path)
+    log.add([Wanted("a", "keep")])
+    good = path.read_bytes()
+    path.write_bytes(good + b'nonsense\n{"id":"b","decision":"drop"}\n')
+    for work in (log.refresh, log.refresh, lambda: log.add([Wanted("c", "keep")])):
+        with pytest.raises(DataError, match=r"review\.jsonl:2"):
+            work()
+        assert set(log.decided()) == {"a"}
+    path.write_bytes(good + b'{"id":"b","decision":"drop"}\n')
+    log.refresh()
+    assert set(log.decided()) == {"a", "b"} and log.add([Wanted("c", "keep")]).ids == ("c",)
+
+
+def test_a_file_that_is_gone_decides_nothing_any_more(tmp_path):
+    path = tmp_path / "review.jsonl"
+    log = DecisionLog.open(path)
+    log.add([Wanted("a", "keep")])
+    version = log.version()
+    path.unlink()
+    log.refresh()
+    assert log.decided() == {} and log.changed_since(version) is None
+    log.add([Wanted("b", "keep")])
+    assert kinds(path) == {"b": "keep"} and set(log.decided()) == {"b"}
+
+
+def test_a_disk_without_locks_is_known(tmp_path, monkeypatch):
+    path = tmp_path / "review.jsonl"
+    assert has_locks(path) and not path.exists(), "to look is not to write"
+    log = DecisionLog.open(path)
+    log.add([Wanted("a", "keep")])
+    with path.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert has_locks(path), "a lock that another holds is one"
+
+    def flock(file, how):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(decision_log.fcntl, "flock", flock)
+    assert not has_locks(path) and not has_locks(tmp_path / "new.jsonl")
+    assert log.add([Wanted("b", "keep")]).ids == ("b",)
 
 
 def test_a_line_that_is_no_decision_is_named(tmp_path):

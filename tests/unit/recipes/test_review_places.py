@@ -11,6 +11,7 @@ import pytest
 
 from fakes_review import NUM_FLAGGED, curated
 from luthier.errors import ConfigError
+from luthier.recipes import review
 from luthier.recipes.review import main, places_of
 
 
@@ -58,6 +59,33 @@ def test_a_folder_without_flags_is_told_and_nothing_is_served(tmp_path):
     (tmp_path / "flagged.jsonl").write_text("")
     main(tmp_path, decisions=None, host="127.0.0.1", port=0, opens_browser=False, say=said.append)
     assert said == [f"review | nothing is flagged in {tmp_path}"]
+
+
+def test_a_disk_without_locks_is_told(tmp_path, monkeypatch):
+    said = []
+    (tmp_path / "flagged.jsonl").write_text("")
+    monkeypatch.setattr(review, "has_locks", lambda path: False)
+    main(tmp_path, decisions=None, host="127.0.0.1", port=0, opens_browser=False, say=said.append)
+    assert "has no locks" in said[0] and str(tmp_path / "review.jsonl") in said[0]
+
+
+def test_the_browser_is_led_to_the_link_by_a_file_of_its_owner_and_never_told_the_token(tmp_path, monkeypatch):
+    folder = curated(tmp_path).paths["flagged"].parent
+    opened, said = [], []
+
+    def browser(url):
+        (page,) = folder.glob(".review-*.html")
+        opened.append((url, page, page.stat().st_mode & 0o777, page.read_text()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(review, "_has_desktop", lambda: True)
+    monkeypatch.setattr(review.webbrowser, "open", browser)
+    with pytest.raises(KeyboardInterrupt):
+        main(folder, decisions=None, host="127.0.0.1", port=0, opens_browser=True, say=said.append)
+    ((url, page, mode, text),) = opened
+    (link,) = [line.split(" | ")[1] for line in said if "opens once" in line]
+    assert url == page.as_uri() and mode == 0o600 and f"url={link}" in text
+    assert link.partition("token=")[2] not in url and not page.exists()
 
 
 def test_the_command_serves_until_it_is_told_to_stop_and_says_how_far_one_came(tmp_path):

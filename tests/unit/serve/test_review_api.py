@@ -52,6 +52,21 @@ def test_a_link_lets_one_browser_in_once_and_the_terminal_gives_another(site):
         assert first.get(site.url).status_code == 200, "a reload comes in by its cookie"
 
 
+def test_a_link_that_is_only_looked_at_is_not_used_up(site):
+    with httpx.Client(timeout=60) as client:
+        assert client.head(site.link).status_code == 401
+        assert client.get(site.link).status_code == 200 and site.said == []
+
+
+@pytest.mark.parametrize("other", ["a=1", 'prefs={"a":1}', "x=a b", 'name="q', "\u00fc=1", "novalue", "=;;"])
+def test_cookies_of_other_programs_lock_nobody_out(client, other):
+    ours = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+    url = f"{client.base_url}/api/start"
+    for line in (f"{other}; {ours}", f"{ours}; {other}", f"{ours};{other};"):
+        assert httpx.get(url, headers={"Cookie": line.encode("latin-1")}).status_code == 200
+    assert httpx.get(url, headers={"Cookie": other.encode("latin-1")}).status_code == 401
+
+
 @pytest.mark.parametrize(("headers", "status"), [
     ({"Host": "evil.example"}, 403), ({"Origin": "http://evil.example"}, 403), ({"Origin": "null"}, 403),
     ({"Sec-Fetch-Site": "cross-site"}, 403), ({"Sec-Fetch-Site": "same-site"}, 403), ({"Host": "localhost"}, 200),
@@ -131,6 +146,32 @@ def test_what_cannot_be_done_is_refused_in_words(client):
     extra = client.post("/api/undo", json={"stamp": "x", "version": "", "more": 1})
     assert extra.status_code == 400 and extra.json()["error"]["param"] == "more"
     assert client.post("/api/undo", content=b"{", headers={"Content-Type": "application/json"}).status_code == 400
+
+
+def test_half_a_character_in_a_note_is_refused_in_words(client, site, tmp_path):
+    def posted(path, body):  # as a browser writes it: escaped
+        return client.post(path, content=json.dumps(body), headers={"Content-Type": "application/json"})
+
+    row = client.get("/api/row", params={"number": 4}).json()
+    one = {"id": row["id"], "decision": "keep", "reason": "so \ud83d"}
+    bad = posted("/api/decide", {"decisions": [one], "version": ""})
+    assert bad.status_code == 400 and "half of a character" in bad.json()["error"]["message"]
+    assert bad.json()["error"]["param"] == "decisions[0].reason"
+    body = {"numbers": [0], "decision": "drop", "reason": "\ud83d", "version": ""}
+    assert posted("/api/decide-all", body).status_code == 400
+    mended = posted("/api/check", {"id": row["id"], "texts": {row["answer_path"]: "\ud83d"}})
+    assert mended.json()["problems"][0]["field"] == row["answer_path"], "the check names the field"
+    assert not site.said and not (tmp_path / "review.jsonl").exists()
+
+
+def test_what_is_decided_all_at_once_is_what_was_listed(client, site):
+    view = client.get("/api/view", params={"state": "open", "step": "personal"}).json()
+    body = {"numbers": view["numbers"], "decision": "drop", "reason": "", "version": view["version"]}
+    old = client.post("/api/decide-all", json={**body, "version": "0" + view["version"]})
+    assert old.status_code == 409 and old.json()["is_stale"] and old.json()["decided"] == 0
+    done = client.post("/api/decide-all", json=body)
+    assert done.status_code == 200 and done.json()["num_added"] == 6
+    assert client.post("/api/decide-all", json={**body, "decision": "keep"}).status_code == 409
 
 
 def test_a_disk_that_is_full_is_told_and_nothing_is_decided(client, site, monkeypatch):

@@ -25,7 +25,7 @@ def names(index: QuestionIndex, text: str) -> list[str]:
 def test_a_row_that_embeds_a_question_holds_it_and_the_shared_words_are_shown():
     (match,) = QuestionIndex.of([("q:1", LONG + ". How many in all?")]).matches(f"Solve this! {LONG.upper()}. Thanks.")
 
-    assert match == ("q:1", 16 / 20, LONG.upper())
+    assert match == ("q:1", 16 / 20, LONG.upper(), 1)
 
 
 def test_half_of_the_words_is_not_enough_and_one_more_is():
@@ -63,10 +63,19 @@ def test_short_questions_count_only_whole():
     assert names(index, "") == []
 
 
-def test_one_question_under_two_names_is_found_twice_and_the_best_matched_comes_first():
-    index = QuestionIndex.of([("a", LONG + " in all of the three shops of the town"), ("b", LONG), ("c", LONG)])
+def test_one_question_of_two_files_is_found_twice_and_the_best_matched_comes_first():
+    index = QuestionIndex.of([("a:1", LONG + " in all of the three shops of the town"), ("b:1", LONG), ("c:1", LONG)])
 
-    assert names(index, LONG) == ["b", "c", "a"]
+    assert names(index, LONG) == ["b:1", "c:1", "a:1"]
+
+
+@pytest.mark.parametrize("question", ["Which statement is true?", LONG])
+def test_a_question_that_a_file_repeats_is_found_once_with_the_number_of_its_copies(question):
+    repeated = [(f"a:{line}", question if line % 2 else question.upper()) for line in range(200)]
+    index = QuestionIndex.of([("a:other", "Name a red fruit"), *repeated, ("b:0", question)]).without_templates()
+
+    found = index.matches_of([f"Now then. {question}" for _ in range(200)])
+    assert [[(match.name, match.copies) for match in some] for some in found] == [[("a:0", 200), ("b:0", 1)]] * 200
 
 
 def test_an_index_of_nothing_finds_nothing():
@@ -109,7 +118,9 @@ def test_short_questions_and_questions_without_words_are_left_as_they_are():
 
 def test_a_question_that_is_repeated_is_no_template():
     repeated = [(f"e:{k}", TEMPLATE) for k in range(TEMPLATE_QUESTIONS + 1)]
-    assert names(QuestionIndex.of(repeated).without_templates(), TEMPLATE.upper()) == [name for name, _ in repeated]
+    assert names(QuestionIndex.of(repeated).without_templates(), TEMPLATE.upper()) == ["e:0"]
+    files = [(f"e{k}:0", TEMPLATE) for k in range(TEMPLATE_QUESTIONS + 1)]
+    assert names(QuestionIndex.of(files).without_templates(), TEMPLATE.upper()) == [name for name, _ in files]
 
 
 def test_a_question_of_nothing_but_what_others_ask_too_is_found_no_more_and_breaks_nothing():
@@ -136,11 +147,11 @@ some_words = st.lists(st.sampled_from(["a", "b", "c", "d", "é", "1", "2", "+", 
 
 @given(st.lists(some_words, max_size=6), st.lists(some_words, max_size=6))
 def test_it_finds_what_loops_over_words_find_whatever_the_batch(questions, texts):
-    index = pickle.loads(pickle.dumps(QuestionIndex.of([(str(i), q) for i, q in enumerate(questions)])))
+    index = pickle.loads(pickle.dumps(QuestionIndex.of([(f"{i}:0", q) for i, q in enumerate(questions)])))
     found = index.matches_of(texts)
 
     for text, matches in zip(texts, found, strict=True):
-        expected = {str(i): share for i, q in enumerate(questions) if (share := plainly(q, text)) > ENOUGH}
+        expected = {f"{i}:0": share for i, q in enumerate(questions) if (share := plainly(q, text)) > ENOUGH}
         assert {match.name: match.share for match in matches} == pytest.approx(expected)
         assert matches == index.matches(text)
         assert all(match.text in text and match.text for match in matches)

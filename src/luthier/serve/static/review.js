@@ -2,7 +2,7 @@
 // snapshot that stays as it is while one works, so that a decided row does not jump away.
 
 import { MARKS, STATES, WORDS, announce, ask, byId, count, make, plural, send } from "/static/review_parts.js";
-import { rowEditor, rowView } from "/static/review_row.js";
+import { meanwhileView, rowEditor, rowView } from "/static/review_row.js";
 
 const ROW_HEIGHT = 57.6; // of the style: 3.6rem
 const PAGE = 60;
@@ -11,6 +11,7 @@ const SEARCH_AFTER_MS = 250;
 const KEYS = "luthier-review-keys";
 const DONE = "luthier-review-done";
 const NOTES = 20;
+const UNSAVED = "Save what you mended, or leave it with Escape.";
 
 let version = "";
 let numbers = []; // of the rows in this view, in order
@@ -21,6 +22,8 @@ let place = -1; // in `numbers`
 let row = null; // what is shown
 let editor = null;
 let isBusy = false;
+let isLoadWanted = false; // the filter was changed, or the folder curated again, since the list was asked for
+let loaded = { filter: null, version: "" }; // of the list that is shown; `filter()` is what is chosen by now
 let progress = null;
 let looked = null; // the AbortController of the last row that was asked for
 let done = JSON.parse(sessionStorage.getItem(DONE) ?? "[]"); // what u takes back: {stamp, number}, oldest first
@@ -42,10 +45,21 @@ async function start() {
   await load();
 }
 
-/** Ask for the rows that fit the filter, and show the row that was shown, if it is among them, else the first open one. */
+/**
+ * Ask for the rows that fit the filter, and show the row that was shown, if it is among them, else the first open one.
+ * While somebody mends a row, this waits until the text is saved or left.
+ */
 async function load() {
+  isLoadWanted = !mayLeave();
+  if (isLoadWanted) return;
   const before = numbers[place];
-  const view = await ask("view", filter());
+  const chosen = filter();
+  const view = await ask("view", chosen);
+  if (!mayLeave()) {
+    isLoadWanted = true;
+    return;
+  }
+  loaded = { filter: chosen, version: view.version };
   version = view.version;
   numbers = view.numbers;
   states = new Map(view.numbers.map((number, index) => [number, view.states[index]]));
@@ -55,41 +69,60 @@ async function load() {
   if (place < 0) place = Math.max(0, numbers.findIndex((number) => stateOf(number) === "open"));
   byId("list").style.height = numbers.length * ROW_HEIGHT + "px";
   showList();
-  await show(numbers.length ? place : -1);
+  await show(numbers.length ? place : -1, { keepFocus: document.activeElement === byId("words") });
+}
+
+/** The list anew, as soon as nothing else is under way: what was chosen last is what is listed in the end. */
+function loadSoon() {
+  isLoadWanted = true;
+  return guarded(load);
 }
 
 /** Take in what an answer says of the whole: progress and the rows that were decided, here or elsewhere. */
-async function takeIn(answer) {
+function takeIn(answer) {
   progress = { ...progress, ...answer };
-  const wasStale = answer.is_stale;
   version = answer.version;
+  if (answer.is_stale) isLoadWanted = true;
   for (const [number, state] of answer.changed) if (states.has(number)) states.set(number, state);
   showReasons();
   showProgress();
   showList();
-  if (wasStale) await load();
 }
 
 async function look() {
   if (document.hidden || isBusy || !version) return;
+  const before = version;
   const answer = await ask("changes", { version });
+  if (isBusy || version !== before) return; // what is done meanwhile brings its own news
+  takeIn(answer);
   const isOurs = answer.changed.some(([number]) => number === row?.number);
-  await takeIn(answer);
-  if (isOurs && !editor) await show(place, { keepFocus: true });
+  if (isLoadWanted && !editor?.isChanged()) await guarded(load, { isQuiet: true });
+  else if (isOurs && !editor) await guarded(() => show(place, { keepFocus: true }), { isQuiet: true });
 }
 
 // --- the row ---------------------------------------------------------------------------------------------------------
 
-async function show(to, { keepFocus = false } = {}) {
+/** Whether what is shown may give way to something else; if a text would be lost, it says so. */
+function mayLeave() {
+  if (editor?.isChanged()) fail(UNSAVED);
+  return !editor?.isChanged();
+}
+
+function endEditor() {
   editor?.end();
   editor = null;
+}
+
+async function show(to, { keepFocus = false } = {}) {
+  if (!mayLeave()) return;
   looked?.abort();
   place = to;
   if (to < 0 || to >= numbers.length) return showNothing();
   looked = new AbortController();
   const signal = looked.signal;
   const found = await ask("row", { number: numbers[to] }, signal);
-  if (signal.aborted) return;
+  if (signal.aborted || !mayLeave()) return;
+  endEditor();
   row = found;
   byId("row").replaceChildren(...rowView(row, place, numbers.length, { takeBack, keepOnly, keepAll }));
   byId("row").setAttribute("aria-labelledby", "row-title");
@@ -103,9 +136,10 @@ async function show(to, { keepFocus = false } = {}) {
 }
 
 function showNothing() {
+  endEditor();
   row = null;
   const isAllDone = progress.decided === progress.total;
-  const nodes = isAllDone && filter().state === "open"
+  const nodes = isAllDone && loaded.filter.state === "open"
     ? [make("h2", { id: "row-title" }, "All " + count(progress.total) + " rows are decided"),
       make("p", {}, Object.entries(progress.states).filter(([, n]) => n).map(([kind, n]) => count(n) + " " + WORDS[kind]).join(", ") + "."),
       make("p", {}, "The decisions are in ", make("code", {}, progress.decisions), ". They are done at the next curation, when the recipe says ",
@@ -124,7 +158,7 @@ function choose(state, everything = false) {
     byId("words").value = "";
     document.querySelector("[name=reason]").checked = true;
   }
-  guarded(load);
+  loadSoon();
 }
 
 function showButtons() {
@@ -135,7 +169,7 @@ function showButtons() {
 }
 
 function move(by) {
-  if (editor?.isChanged()) return fail("Save what you mended, or leave it with Escape.");
+  if (!mayLeave()) return;
   if (place + by >= 0 && place + by < numbers.length) guarded(() => show(place + by));
 }
 
@@ -146,9 +180,10 @@ function nextOpen() {
 }
 
 async function goOn() {
+  if (isLoadWanted) return load();
   const to = nextOpen();
   if (to >= 0) return show(to);
-  if (filter().state === "open") return load(); // nothing is left in this view: say so
+  if (loaded.filter.state === "open") return load(); // nothing is left in this view: say so
   return show(Math.min(place + 1, numbers.length - 1));
 }
 
@@ -158,21 +193,38 @@ function decisionOn(kind, more = {}) {
   return { id: row.id, decision: kind, reason: byId("note").value.trim(), seen: row.decision?.stamp ?? null, ...more };
 }
 
+/** Send what changes decisions. Where another window was faster nothing is changed: show what stands there now. */
+async function change(path, body, refused) {
+  try {
+    return await send(path, { version, ...body });
+  } catch (error) {
+    if (error.status !== 409) throw error;
+    takeIn(error.body);
+    if (editor?.isChanged()) {
+      await tellEditor();
+      throw new Error("This was decided in another window meanwhile. Look at it: what you wrote is still here, and can be saved again.");
+    }
+    await (isLoadWanted ? load() : show(place));
+    throw new Error(refused);
+  }
+}
+
+/** Show what was decided elsewhere above the text that is being mended. */
+async function tellEditor() {
+  const found = await ask("row", { number: row.number });
+  if (found.id !== row.id) return; // the folder was curated again: the number is another row's by now
+  row = found;
+  editor.tell(meanwhileView(row));
+}
+
 /** Send decisions that belong together; on success go on to the next open row, with one undo for all of them. */
 async function decide(decisions, said) {
   const from = row.number;
-  let answer;
-  try {
-    answer = await send("decide", { decisions, version });
-  } catch (error) {
-    if (error.status !== 409) throw error;
-    await takeIn(error.body);
-    await show(place);
-    throw new Error("This was decided in another window meanwhile. Look at it, then decide again.");
-  }
+  const answer = await change("decide", { decisions }, "This was decided in another window meanwhile. Look at it, then decide again.");
+  endEditor();
   remember(answer.stamp, from);
   keepNote();
-  await takeIn(answer);
+  takeIn(answer);
   await goOn();
   announce(said + ". " + byId("status").textContent);
 }
@@ -180,10 +232,13 @@ async function decide(decisions, said) {
 const keepOrDrop = (kind) => () => decide([decisionOn(kind)], WORDS[kind]);
 
 function mend() {
-  if (!row) return;
+  if (!row || isBusy) return;
   editor = rowEditor(row, {
     save: (made) => guarded(() => decide([decisionOn("mend", made)], WORDS.mend)),
-    leave: () => guarded(() => show(place)),
+    leave: () => guarded(() => {
+      endEditor();
+      return show(place);
+    }),
   });
   byId("row").replaceChildren(...editor.nodes);
   byId("main").scrollTop = 0;
@@ -211,9 +266,10 @@ function keepAll() {
 
 function takeBack() {
   guarded(async () => {
-    const answer = await send("undo", { stamp: row.decision.stamp, id: row.id, version });
-    await takeIn(answer);
-    await show(place);
+    const answer = await change("undo", { stamp: row.decision.stamp, id: row.id },
+      "This was decided otherwise in another window meanwhile; nothing was taken back.");
+    takeIn(answer);
+    await (isLoadWanted ? load() : show(place));
     announce("Taken back.");
   });
 }
@@ -224,11 +280,11 @@ async function undo() {
     if (row?.decision) takeBack();
     return;
   }
-  const answer = await send("undo", { stamp: last.stamp, version });
+  const answer = await change("undo", { stamp: last.stamp }, "Nothing was undone.");
   done.pop();
   sessionStorage.setItem(DONE, JSON.stringify(done));
-  await takeIn(answer);
-  if (!states.has(last.number)) await load(); // it is open again, so it fits this view again
+  takeIn(answer);
+  if (isLoadWanted || !states.has(last.number)) await load(); // it is open again, so it fits this view again
   const at = numbers.indexOf(last.number);
   await show(at >= 0 ? at : place);
   announce(answer.num_added ? "Undone." : "That was decided otherwise meanwhile; nothing was undone.");
@@ -250,34 +306,42 @@ function keepNote() {
   if (known.length >= NOTES) known.at(-1).remove();
 }
 
+/** Decide the rows that are listed, these and no others: what is sent is what was listed when it was asked. */
 function openAll() {
-  const open = numOpen();
-  if (!open) return fail("Nothing in this view is left to decide.");
-  const { words, step, reason } = filter();
+  if (!mayLeave()) return;
+  if (isBusy || isLoadWanted) return fail("The list is being loaded. Ask again when it is there.");
+  const open = numbers.filter((number) => stateOf(number) === "open");
+  if (!open.length) return fail("Nothing in this view is left to decide.");
+  const { filter: { words, reason }, version: listed } = loaded;
   const about = [reason && "flagged with \u201c" + reason + "\u201d", words && "with the words \u201c" + words + "\u201d"].filter(Boolean).join(", ");
-  byId("all-text").textContent = plural(open, "row") + " to decide" + (about ? ", " + about : "") + ".";
+  byId("all-text").textContent = plural(open.length, "row") + " to decide" + (about ? ", " + about : "") + ".";
   byId("all").returnValue = "";
   byId("all").showModal();
   byId("all").onclose = () => {
     if (byId("all").returnValue !== "go") return;
+    if (isBusy) return fail("The list was just being loaded; nothing was decided. Ask again.");
     guarded(async () => {
       const decision = document.querySelector("[name=all-decision]:checked").value;
-      const answer = await send("decide-all", { step, reason_of_flag: reason, words, decision, reason: byId("all-note").value.trim(), version });
+      const answer = await change("decide-all", { numbers: open, decision, reason: byId("all-note").value.trim(), version: listed },
+        "Some of these rows were decided, or the folder was curated again, meanwhile; nothing was decided. Look at the list, then decide again.");
       remember(answer.stamp, numbers[place]);
       byId("all-note").value = "";
-      await takeIn(answer);
+      takeIn(answer);
       await goOn();
       announce(plural(answer.num_added, "row") + " " + WORDS[decision] + ".");
     });
   };
 }
 
-/** One thing at a time: what is pressed before the next row is on the page must not decide it unseen. */
-async function guarded(work) {
+/**
+ * One thing at a time: what is pressed before the next row is on the page must not decide it unseen. A list that was
+ * wanted meanwhile is asked for afterwards. What is quiet leaves a failure that is told on the page.
+ */
+async function guarded(work, { isQuiet = false } = {}) {
   if (isBusy) return;
   isBusy = true;
   document.body.setAttribute("aria-busy", "true");
-  byId("failure").hidden = true;
+  if (!isQuiet) byId("failure").hidden = true;
   try {
     await work();
   } catch (error) {
@@ -286,6 +350,7 @@ async function guarded(work) {
     isBusy = false;
     document.body.removeAttribute("aria-busy");
   }
+  if (isLoadWanted && !editor?.isChanged()) await guarded(load, { isQuiet: true });
 }
 
 function fail(text) {
@@ -307,7 +372,7 @@ function showReasons() {
   const isFocused = byId("reasons").contains(document.activeElement);
   byId("reasons").replaceChildren(...[all, ...progress.reasons].map((one) => {
     const value = JSON.stringify({ step: one.step, reason: one.reason });
-    const radio = make("input", { type: "radio", name: "reason", value, onchange: () => guarded(load) });
+    const radio = make("input", { type: "radio", name: "reason", value, onchange: loadSoon });
     radio.checked = value === chosen;
     return make("label", {}, radio,
       make("span", {}, one.reason || "All reasons", one.step ? make("span", { class: "step" }, " " + one.step) : null),
@@ -369,7 +434,7 @@ function bringIntoList() {
 }
 
 function pick(index) {
-  if (editor?.isChanged()) return fail("Save what you mended, or leave it with Escape.");
+  if (!mayLeave()) return;
   openList(false);
   guarded(() => show(index));
 }
@@ -433,11 +498,12 @@ function listen() {
     event.preventDefault();
     byId("row").focus({ preventScroll: true });
   });
-  byId("state").addEventListener("change", () => guarded(load));
+  byId("state").addEventListener("change", loadSoon);
   let timer = null;
   byId("words").addEventListener("input", () => {
+    isLoadWanted = true; // at once: until it is there, the list is not what the filter says
     clearTimeout(timer);
-    timer = setTimeout(() => guarded(load).then(() => byId("words").focus({ preventScroll: true })), SEARCH_AFTER_MS);
+    timer = setTimeout(() => isLoadWanted && guarded(load), SEARCH_AFTER_MS);
   });
   byId("words").addEventListener("keydown", (event) => {
     if (event.key === "Enter") { event.preventDefault(); byId("row").focus({ preventScroll: true }); openList(false); }

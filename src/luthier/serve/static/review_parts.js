@@ -17,7 +17,7 @@ export function make(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** Pieces of a text, [text, mark], as nodes; a screen reader hears where a marked passage begins and ends. */
+/** Pieces of a text, [text, mark], as nodes. The style has words for a screen reader where a mark begins and ends. */
 export function pieces(some) {
   return some.map(([text, mark]) => (mark ? make("mark", { class: mark }, text) : text));
 }

@@ -39,7 +39,13 @@ function decidedView(decision, takeBack) {
   return make("div", { class: "decided " + decision.decision },
     make("strong", {}, MARKS[decision.decision] + " " + word[0].toUpperCase() + word.slice(1)),
     make("span", {}, (decision.reason ? decision.reason + " \u00b7" : "") + when),
-    make("button", { type: "button", class: "plain", onclick: takeBack }, "Take back"));
+    takeBack && make("button", { type: "button", class: "plain", onclick: takeBack }, "Take back"));
+}
+
+/** What stands on a row since another window decided about it. */
+export function meanwhileView(row) {
+  if (!row.decision) return [make("p", {}, "The decision on this row was taken back in another window.")];
+  return [decidedView(row.decision, null), ...row.decision.parts.map(partView)];
 }
 
 function partView(part) {
@@ -166,8 +172,10 @@ export function rowEditor(row, { save, leave }) {
   });
   const head = make("div", { class: "row-head" }, make("h2", { id: "row-title" }, "Mend this row"), make("code", {}, row.where));
   const flags = make("ul", { class: "flags", "aria-label": "Why it is flagged" }, ...row.flags.map(flagView));
+  const meanwhile = make("div");
   return {
-    nodes: [head, flags, editor],
+    nodes: [head, flags, meanwhile, editor],
+    tell(nodes) { meanwhile.replaceChildren(...nodes); },
     begin() {
       for (const area of areas.values()) fitHeight(area);
       if (!areas.size) return void showJson();

@@ -1,0 +1,95 @@
+"""Personal data in every corner of a record: nothing stays, one value has one placeholder, and JSON stays JSON."""
+
+import json
+
+import pytest
+
+from luthier.curate.config import PersonalConfig
+from luthier.curate.personal import found_in, redaction_of, replaced_in
+from luthier.records import Example, Message, Preference
+
+REDACTION = redaction_of(PersonalConfig())
+
+
+def call(arguments, name="pay"):
+    return {"id": "call_1", "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def example(*, arguments="{}", said="Hello.", name=None, **rest):
+    turns = [
+        Message(role="user", content=said), Message(role="assistant", content="", tool_calls=(call(arguments),)),
+        Message(role="tool", content="done", tool_call_id="call_1", name=name), Message(role="assistant", content="Done."),
+    ]  # fmt: skip
+    return Example.of(turns, **rest)
+
+
+def arguments_of(record):
+    return record.messages[1].tool_calls[0]["function"]["arguments"]
+
+
+TOOL = {"type": "function", "function": {"name": "pay", "description": "Ask ann@example.org.",
+                                         "parameters": {"type": "object", "properties": {"to": {"enum": ["ann@example.org"]}}}}}  # fmt: skip
+CORNERS = {
+    "tools": {"tools": (TOOL,)},
+    "grading": {"grading": {"grader": "exact", "reference": ["ann@example.org"]}},
+    "task": {"task": "mail of ann@example.org"},
+    "cluster": {"cluster": "ann@example.org"},
+    "name": {"name": "ann@example.org"},
+    "arguments": {"arguments": '{"to": {"mail": "ann@example.org"}}'},
+    "key of arguments": {"arguments": '{"ann@example.org": 5}'},
+    "arguments that are no JSON": {"arguments": "to ann@example.org"},
+}
+
+
+@pytest.mark.parametrize("corner", CORNERS)
+def test_every_corner_of_a_row_is_looked_at_and_has_the_number_of_the_others(corner):
+    record = example(said="I am bob@example.org, and she is ann@example.org.", **CORNERS[corner])
+    assert found_in(record, REDACTION)["email"] >= 3
+    made, kinds = replaced_in(record, REDACTION)
+    assert kinds["email"] >= 3 and "example.org" not in repr(made)
+    assert made.messages[0].content == "I am [EMAIL_1], and she is [EMAIL_2]."
+    assert repr(made).count("[EMAIL_2]") >= 2 and "[EMAIL_3]" not in repr(made)
+    assert made.id == Example.of(made.messages, targets=made.targets, choices=made.choices, tools=made.tools).id
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ('{"card":4111111111111111}', {"card": "[CARD_1]"}),
+        ('{"cards": [4111111111111111, 12]}', {"cards": ["[CARD_1]", 12]}),
+        ('{"note": "line\\n\\"ann@example.org\\"", "n": 1.5}', {"note": 'line\n"[EMAIL_1]"', "n": 1.5}),
+        ('{"ssn": "123-45-6789"}', {"ssn": "[NATIONAL_ID_1]"}),
+    ],
+)
+def test_arguments_stay_json(arguments, expected):
+    made, _ = replaced_in(example(arguments=arguments), REDACTION)
+    assert json.loads(arguments_of(made)) == expected
+
+
+def test_what_holds_nothing_is_the_same_object_and_arguments_keep_their_form():
+    clean = example(arguments='{"a":1,  "b":"x"}', tools=(TOOL["function"] | {"description": "Pays."},), task="t")
+    clean = Example.of(clean.messages, task="t")
+    assert replaced_in(clean, REDACTION)[0] is clean
+    made, _ = replaced_in(example(arguments='{"a":1,  "b":"x"}', said="ann@example.org"), REDACTION)
+    assert arguments_of(made) == '{"a":1,  "b":"x"}'
+
+
+def test_links_sources_and_ids_of_calls_are_not_touched():
+    record = example(said="ann@example.org", links=("ann@example.org",), source="ann@example.org.jsonl:1")
+    made, _ = replaced_in(record, REDACTION)
+    assert (made.links, made.source) == (record.links, record.source)
+    assert made.messages[1].tool_calls[0]["id"] == made.messages[2].tool_call_id == "call_1"
+
+
+def test_preferences_are_looked_at_in_every_corner_too():
+    prompt = [Message(role="user", content="Hello.", name="ann@example.org")]
+    record = Preference.of(prompt, chosen="Hi ann@example.org", rejected="no", task="of ann@example.org")
+    made, kinds = replaced_in(record, REDACTION)
+    assert kinds == {"email": 3} and "example.org" not in repr(made) and made.task == "of [EMAIL_1]"
+
+
+@pytest.mark.parametrize("arguments", ['{"to": "ann\\u0040example.org"}', '{"n": "card\\n4111111111111111"}'])
+def test_escapes_hide_nothing(arguments):
+    made, kinds = replaced_in(example(arguments=arguments), REDACTION)
+    assert kinds.total() == 1 and "_1]" in arguments_of(made)
+    assert found_in(made, REDACTION).total() == 0
