@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 EXTRAS := .venv-extras
 NEED_EXTRAS := tests/unit/train/test_train_optimisers.py tests/unit/models/test_models_quantised.py \
 	tests/unit/curate/test_curate_engines.py
+# A worker a core; a file stays with one worker, so that what its tests share is made once.
+SPREAD := --numprocesses logical --dist loadfile
 # Real data for tests and benchmarks, where the folder exists; tests that need it skip with a message elsewhere.
 LUTHIER_TEST_DATA ?= $(wildcard $(abspath ../shared/data))
 export LUTHIER_TEST_DATA
@@ -24,7 +26,7 @@ demo: $(STAMP)
 	@$(BIN)/luthier demo
 
 test: $(STAMP) $(EXTRAS)/.installed
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest $(SPREAD) -m "not slow"
 	@echo "the tests that need a package of the extras:"
 	@PYTHONPATH=$(EXTRAS) $(BIN)/python -m pytest -m "not slow" $(NEED_EXTRAS)
 
@@ -42,7 +44,7 @@ check: $(STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest tests/architecture -q
 	@$(BIN)/python -m tests.architecture.house_numbers
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest $(SPREAD) -m "not slow"
 
 # The peer that benchmarks compare with, in an environment of its own.
 bench-setup: $(STAMP) .venv-oracle/.installed

@@ -20,9 +20,9 @@ from typing import Any
 
 from bench.curate import DATA, RESULTS, real_rows
 from bench.measuring import machine_facts, versions
-from luthier.curate.bias import Bias, find_bias
-from luthier.curate.card_texts import RowText, RowTexts, num_words
+from luthier.curate.bias.survey import Bias, find_bias
 from luthier.curate.config import BiasConfig, CurateConfig
+from luthier.curate.counted_texts import RowText, RowTexts, num_words
 from luthier.curate.pipeline import curate
 from luthier.demo.faults import MadeRows
 from luthier.stats.intervals import proportion_interval

@@ -30,12 +30,12 @@ from typing import Any
 import numpy as np
 
 from bench.measuring import machine_facts, versions
-from luthier.curate.answers import flags_of
-from luthier.curate.asked import listed_options, without_options
 from luthier.curate.config import CurateConfig
-from luthier.curate.label_groups import label_row, task_groups
-from luthier.curate.labelling import WRONG_LABEL
-from luthier.curate.labels import Task, judge_labels, out_of_fold
+from luthier.curate.labels.answers import flags_of
+from luthier.curate.labels.asked import listed_options, without_options
+from luthier.curate.labels.groups import label_row, task_groups
+from luthier.curate.labels.step import WRONG_LABEL
+from luthier.curate.labels.suspects import Task, judge_labels, out_of_fold
 from luthier.curate.pipeline import curate
 from luthier.curate.rows import converted_rows
 from luthier.curate.selecting import Candidate, select

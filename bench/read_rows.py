@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from luthier.curate.reading import data_files, read_rows
-from luthier.curate.shapes import convert
+from luthier.curate.files.reading import data_files, read_rows
+from luthier.curate.shapes.recognising import convert
 
 DATA = Path(os.environ.get("LUTHIER_TEST_DATA", ""))
 SETS = ("dolly", "superni/instances.jsonl.gz", "gsm8k", "hh_rlhf", "formats")

@@ -12,8 +12,8 @@ from pathlib import Path
 import uvicorn
 
 from luthier.curate.config import CurateConfig
-from luthier.curate.desk import Desk
 from luthier.curate.pipeline import Curated, curate
+from luthier.curate.review.desk import Desk
 from luthier.serve.config import ServeConfig
 from luthier.serve.review import review_at
 

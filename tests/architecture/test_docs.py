@@ -18,8 +18,8 @@ import typer
 
 from luthier.cli import app
 from luthier.config import all_keys, load_config, nested_config, parse_override
-from luthier.curate.reading import READERS
-from luthier.curate.shapes import SHAPES
+from luthier.curate.files.reading import READERS
+from luthier.curate.shapes.recognising import SHAPES
 from luthier.evaluate.config import EvaluateConfig
 from luthier.graders import GRADERS, grader_by_name
 from luthier.recipes.evaluate import EvaluateRecipe

@@ -21,7 +21,9 @@ SCRIPT = """
 import sys
 from pathlib import Path
 
-from luthier.curate import chunks, progress
+from luthier.curate import progress
+
+from luthier.curate.files import chunks
 from luthier.curate.config import CurateConfig
 from luthier.curate.pipeline import curate
 

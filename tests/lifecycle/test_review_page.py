@@ -14,8 +14,8 @@ import pytest
 
 from fakes_review import ATTACK, NUM_FLAGGED, Reviewing, curated, reviewing
 from fakes_serve import chromium_path
-from luthier.curate.decisions import read_decisions
-from luthier.curate.desk import Desk
+from luthier.curate.review.decisions import read_decisions
+from luthier.curate.review.desk import Desk
 from luthier.recipes import review as recipe
 from luthier.records import Example, read_records
 

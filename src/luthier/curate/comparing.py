@@ -15,7 +15,7 @@ import numpy as np
 from luthier.curate.config import CurateConfig, StepName
 from luthier.curate.duplicates import first_of
 from luthier.curate.gathered import Gathered, NearPairs
-from luthier.curate.labelling import ANSWERS, check_labels
+from luthier.curate.labels.step import ANSWERS, check_labels
 from luthier.curate.split import connected
 from luthier.similarity.near import Sketches, near_duplicates
 

@@ -16,7 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
 from typing import Any, Literal
 
-from luthier.curate.chunks import Chunk
+from luthier.curate.files.chunks import Chunk
 from luthier.curate.mapping import Done, Job, make_shard
 from luthier.errors import ConfigError, Problem
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from luthier.curate.faults import Fault
+from luthier.curate.files.raw import RawRow
 from luthier.curate.gathered import Gathered
-from luthier.curate.raw import RawRow
 from luthier.curate.shards import DROPPED, FATES, KEPT, Shard
 
 NOT_STATED = "not stated"

@@ -18,16 +18,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from luthier.curate.chunks import Chunk, content_of, rows_of, some_of
 from luthier.curate.config import ROW_STEPS, CurateConfig, StepName
-from luthier.curate.decisions import Decision
 from luthier.curate.duplicates import KEY_BYTES, Keys, keys_of, pairs_of
-from luthier.curate.label_groups import LabelKeys
-from luthier.curate.labelling import ANSWERS, faulty_answers, label_keys, save_keys
+from luthier.curate.files.chunks import Chunk, content_of, rows_of, some_of
+from luthier.curate.files.raw import RawRow
+from luthier.curate.labels.groups import LabelKeys
+from luthier.curate.labels.step import ANSWERS, faulty_answers, label_keys, save_keys
 from luthier.curate.ledger import quarantine_entry
 from luthier.curate.personal import redaction_of
-from luthier.curate.raw import RawRow
-from luthier.curate.shapes import convert
+from luthier.curate.review.decisions import Decision
+from luthier.curate.shapes.recognising import convert
 from luthier.curate.shards import EDGE, ROW, Notes, Writer, read_notes
 from luthier.curate.steps import ROW_STEPS_BY_NAME, Row, Settings
 from luthier.records import Example, Message, Preference

@@ -16,7 +16,7 @@ from typing import Any
 
 from luthier.curate.cleaning import remade, remade_preference
 from luthier.curate.config import PersonalConfig
-from luthier.curate.making import Record
+from luthier.curate.shapes.making import Record
 from luthier.privacy import Redaction
 from luthier.records import Example, Message, Preference
 

@@ -30,14 +30,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from luthier.curate import engines
-from luthier.curate.bias import find_bias, write_bias
-from luthier.curate.card import write_card
-from luthier.curate.card_texts import read_texts
-from luthier.curate.chunks import chunks, piece_bytes
+from luthier.curate.bias.survey import find_bias, write_bias
+from luthier.curate.card.page import write_card
 from luthier.curate.comparing import SET_STEPS, Comparison, drop_doubted
 from luthier.curate.config import ROW_STEPS, CurateConfig
-from luthier.curate.decisions import read_decisions
+from luthier.curate.counted_texts import read_texts
 from luthier.curate.exporting import export
+from luthier.curate.files.chunks import chunks, piece_bytes
+from luthier.curate.files.reading import check_files, data_files, no_rows
 from luthier.curate.gathered import Gathered
 from luthier.curate.ledger import NOT_STATED, account, by_count, write_object
 from luthier.curate.mapping import Job
@@ -45,7 +45,7 @@ from luthier.curate.outputs import GOES_TO, NAMES, NOWHERE, PREFERENCES, write_e
 from luthier.curate.parting import certificate, check_overlap, drop_linked, parted, ties_by_kind, ties_of
 from luthier.curate.progress import Progress
 from luthier.curate.questions import Questions, read_questions
-from luthier.curate.reading import check_files, data_files, no_rows
+from luthier.curate.review.decisions import read_decisions
 from luthier.curate.rows import no_usable_row
 from luthier.curate.shards import Shard
 from luthier.curate.split import PARTS

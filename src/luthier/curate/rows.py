@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.curate.faults import Fault
+from luthier.curate.files.raw import RawRow
+from luthier.curate.files.reading import check_files, data_files, no_rows, read_rows
 from luthier.curate.ledger import write_quarantine
-from luthier.curate.making import Record
-from luthier.curate.raw import RawRow
-from luthier.curate.reading import check_files, data_files, no_rows, read_rows
-from luthier.curate.shapes import Converted, convert
+from luthier.curate.shapes.making import Record
+from luthier.curate.shapes.recognising import Converted, convert
 from luthier.errors import DataError, Problem
 from luthier.records import Example, Message, Preference
 

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from luthier.curate.comparing import CONTAMINATED
 from luthier.curate.duplicates import keys_of
-from luthier.curate.making import Record
+from luthier.curate.files.reading import data_files
 from luthier.curate.mapping import answer_of, asked, near_text
-from luthier.curate.reading import data_files
 from luthier.curate.rows import converted_rows, no_usable_row
+from luthier.curate.shapes.making import Record
 from luthier.curate.split import connected
 from luthier.similarity.containment import QuestionIndex
 from luthier.similarity.near import Sketches, near_duplicates

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from luthier.curate.cleaning import clean, has_lost_characters, texts_of
 from luthier.curate.config import CurateConfig, StepName
-from luthier.curate.decisions import Decision
-from luthier.curate.making import Record
 from luthier.curate.personal import found_in, replaced_in
+from luthier.curate.review.decisions import Decision
+from luthier.curate.shapes.making import Record
 from luthier.curate.stated import code_of
 from luthier.languages import UNDETERMINED, identify
 from luthier.privacy import Redaction

@@ -15,8 +15,8 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-from luthier.curate.decision_log import has_locks
-from luthier.curate.desk import Desk
+from luthier.curate.review.decision_log import has_locks
+from luthier.curate.review.desk import Desk
 from luthier.errors import ConfigError, Problem
 from luthier.runs import read_json
 

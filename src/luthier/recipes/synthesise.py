@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from luthier.config import Config, read_toml
-from luthier.curate.synthesis_config import WRITTEN, SynthesiseConfig, WriterConfig
+from luthier.curate.synthesis.config import WRITTEN, SynthesiseConfig, WriterConfig
 from luthier.errors import DataError, Problem
 from luthier.models.folders import digest, resolve
 from luthier.recipes import stages
@@ -24,8 +24,8 @@ from luthier.runs import Run, Stage, read_json
 from luthier.train.config import RunConfig
 
 MODULES = (
-    "luthier.curate.synthesis", "luthier.curate.synthesis_starts", "luthier.curate.synthesis_paraphrase",
-    "luthier.curate.templating",
+    "luthier.curate.synthesis.rounds", "luthier.curate.synthesis.starts", "luthier.curate.synthesis.paraphrase",
+    "luthier.curate.synthesis.templating",
 )  # fmt: skip
 JOURNAL = "requests.jsonl"
 """Of the run folder: what was asked outlives a change of the recipe."""
@@ -101,7 +101,7 @@ def _inputs(config: SynthesiseConfig) -> dict[str, Path | str]:
 
 
 def _templated(config: SynthesiseConfig, run: Run, stage: Stage) -> None:
-    from luthier.curate.templating import apply_templates
+    from luthier.curate.synthesis.templating import apply_templates
 
     assert config.tasks is not None  # the config demands it
     apply_templates(
@@ -111,11 +111,11 @@ def _templated(config: SynthesiseConfig, run: Run, stage: Stage) -> None:
 
 def _written(config: SynthesiseConfig, writer: WriterConfig, run: Run, stage: Stage) -> dict[str, Any]:
     """Ask the writer until the rows are there, or the budget is spent; returns the account."""
-    from luthier.curate.synthesis import Book, synthesise
-    from luthier.curate.synthesis_asking import Asker, Budget, Journal
-    from luthier.curate.synthesis_methods import METHODS
-    from luthier.curate.synthesis_paraphrase import paraphrase, task_files
-    from luthier.curate.synthesis_starts import starts_of
+    from luthier.curate.synthesis.asking import Asker, Budget, Journal
+    from luthier.curate.synthesis.methods import METHODS
+    from luthier.curate.synthesis.paraphrase import paraphrase, task_files
+    from luthier.curate.synthesis.rounds import Book, synthesise
+    from luthier.curate.synthesis.starts import starts_of
     from luthier.recipes.synthesise_writer import writer_of
 
     name = "@".join([Path(writer.model).name, *_model(writer).values()]) if writer.base_url is None else writer.model

@@ -6,8 +6,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from luthier.curate.synthesis_asking import Ask, Budget, Failed, Outcome, Reply, Writer, mended
-from luthier.curate.synthesis_config import WriterConfig
+from luthier.curate.synthesis.asking import Ask, Budget, Failed, Outcome, Reply, Writer, mended
+from luthier.curate.synthesis.config import WriterConfig
 from luthier.models.folders import resolve
 from luthier.records import Example, Sampling, content_id
 
@@ -16,7 +16,7 @@ def writer_of(config: WriterConfig, *, seed: int, say: Callable[[str], None]) ->
     """The writer; ConfigError or ModelError before anything is asked where there is none."""
     if config.base_url is None:
         return local_writer(config, seed=seed, say=say)
-    from luthier.curate.synthesis_endpoint import endpoint
+    from luthier.curate.synthesis.endpoint import endpoint
 
     return endpoint(config, seed=seed)
 

@@ -206,7 +206,7 @@ def _suites(recipe: TuneRecipe, run: Run, rows: Path) -> dict[str, Path]:
 
 def check_before_running(recipe: TuneRecipe) -> None:
     """What can be known to be wrong before anything has run: a mistake must not wait for hours of training."""
-    from luthier.curate.reading import check_files
+    from luthier.curate.files.reading import check_files
     from luthier.graders import RANK_KPIS, grader_by_name, named_graders
 
     for table, config in (("train", recipe.train), ("prefer", recipe.prefer)):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -256,7 +258,7 @@ def _engine_of(path: Path) -> sa.Engine:
     def prepare(connection: Any, _: Any) -> None:
         # Python's sqlite3 would begin transactions by its own rules, and none before a read or a CREATE TABLE.
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
+        _use_write_ahead_log(connection)
         connection.execute("PRAGMA foreign_keys=ON")
 
     @sa.event.listens_for(engine, "begin")
@@ -266,6 +268,25 @@ def _engine_of(path: Path) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if takes_lock else "BEGIN")
 
     return engine
+
+
+def _use_write_ahead_log(connection: Any) -> None:
+    """Readers never wait for the writer then. OperationalError when another process holds the file for 30 seconds.
+
+    The timeout of the connection does not cover this: while one process changes a file to this form, SQLite refuses
+    the others at once instead of letting them wait (https://www.sqlite.org/wal.html, "Sometimes Queries Return
+    SQLITE_BUSY In WAL Mode").
+    """
+    give_up_at = time.monotonic() + LOCK_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            is_busy = (error.sqlite_errorcode & 0xFF) == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.01)
 
 
 def _unusable(where: str, error: Exception) -> DataError:

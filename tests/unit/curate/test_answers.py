@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from luthier.curate import answers
-from luthier.curate.answers import REASONS, answer_flags, flags_of
+from luthier.curate.labels import answers
+from luthier.curate.labels.answers import REASONS, answer_flags, flags_of
 from luthier.languages import Guess, identify
 from luthier.records import Example, Message
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from luthier.curate.asked import (
+from luthier.curate.labels.asked import (
     instruction_of,
     listed_options,
     wanted_case,

@@ -6,11 +6,12 @@ from random import Random
 
 import pytest
 
-from luthier.curate import bias_words, card_texts
-from luthier.curate.bias import find_bias
-from luthier.curate.bias_words import lexicon
-from luthier.curate.card_texts import RowText, RowTexts, num_words
+from luthier.curate import counted_texts as card_texts
+from luthier.curate.bias import words as bias_words
+from luthier.curate.bias.survey import find_bias
+from luthier.curate.bias.words import lexicon
 from luthier.curate.config import BiasConfig, CurateConfig
+from luthier.curate.counted_texts import RowText, RowTexts, num_words
 from luthier.curate.pipeline import curate
 from luthier.demo.faults import MadeRows
 

@@ -7,7 +7,7 @@ import pytest
 
 from luthier.curate.comparing import CONFLICT, CONTRADICTION, SHOWN_ROWS
 from luthier.curate.config import CurateConfig
-from luthier.curate.labelling import FAULTY_ANSWER
+from luthier.curate.labels.step import FAULTY_ANSWER
 from luthier.curate.parting import LINKED_HELD_OUT
 from luthier.curate.pipeline import curate
 from luthier.errors import ConfigError, DataError

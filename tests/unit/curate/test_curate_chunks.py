@@ -7,9 +7,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from luthier.curate import chunks as module
-from luthier.curate.chunks import chunks, content_of, piece_bytes, rows_of, some_of
-from luthier.curate.reading import read_rows
+from luthier.curate.files import chunks as module
+from luthier.curate.files.chunks import chunks, content_of, piece_bytes, rows_of, some_of
+from luthier.curate.files.reading import read_rows
 
 
 def write(path, data):

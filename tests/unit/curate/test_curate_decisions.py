@@ -5,8 +5,8 @@ import json
 import pytest
 
 from luthier.curate.config import CurateConfig
-from luthier.curate.decisions import Decision, decided, read_decisions
 from luthier.curate.pipeline import curate
+from luthier.curate.review.decisions import Decision, decided, read_decisions
 from luthier.errors import DataError
 from luthier.records import Example, read_records
 

@@ -6,8 +6,9 @@ import os
 
 import pytest
 
-from luthier.curate import chunks, engines
+from luthier.curate import engines
 from luthier.curate.config import CurateConfig
+from luthier.curate.files import chunks
 from luthier.curate.pipeline import curate
 from luthier.errors import ConfigError
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from luthier.curate.reading import read_rows
+from luthier.curate.files.reading import read_rows
 
 
 def rows_of(tmp_path, page, name="page.html"):

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from luthier.curate.reading import read_rows
-from luthier.curate.shapes import convert
+from luthier.curate.files.reading import read_rows
+from luthier.curate.shapes.recognising import convert
 
 GOOD = '{"prompt": "a", "completion": "b"}'
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from luthier.curate.faults import BadRow
+from luthier.curate.files.raw import RawRow
 from luthier.curate.gathered import Gathered
 from luthier.curate.ledger import account, by_count, write_quarantine
-from luthier.curate.raw import RawRow
 from luthier.curate.shards import EDGE, ROW, Notes, Shard, Writer
 
 

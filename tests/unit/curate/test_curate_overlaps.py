@@ -20,7 +20,10 @@ def by_hand(theirs, ours):
     count = 0
     for words in ours:
         matched = {
-            k + place for k in range(len(words) - SIZE + 1) if tuple(words[k : k + SIZE]) in known for place in range(SIZE)
+            k + place
+            for k in range(len(words) - SIZE + 1)
+            if tuple(words[k : k + SIZE]) in known
+            for place in range(SIZE)
         }
         count += len(matched) > len(words) / 2
     return count

@@ -10,10 +10,10 @@ import tracemalloc
 import pyarrow
 import pytest
 
-from luthier.curate import json_values, raw, unpacking
-from luthier.curate.raw import CutOff, lines_of, lines_within
-from luthier.curate.reading import can_be_cut, read_part, read_rows
-from luthier.curate.unpacking import likely_encoding
+from luthier.curate.files import json_values, raw, unpacking
+from luthier.curate.files.raw import CutOff, lines_of, lines_within
+from luthier.curate.files.reading import can_be_cut, read_part, read_rows
+from luthier.curate.files.unpacking import likely_encoding
 
 GOOD = '{"prompt": "a", "completion": "b"}'
 TEXTS = ["plain", "caf\u00e9", "\u65e5\u672c", "\U0001f600", "one\u2028two", ""]

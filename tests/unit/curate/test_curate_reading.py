@@ -12,8 +12,8 @@ import pyarrow
 import pyarrow.ipc
 import pytest
 
-from luthier.curate.reading import READERS, check_files, data_files, no_rows, read_rows
-from luthier.curate.shapes import convert
+from luthier.curate.files.reading import READERS, check_files, data_files, no_rows, read_rows
+from luthier.curate.shapes.recognising import convert
 from luthier.errors import DataError
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from luthier.curate.files.reading import data_files
 from luthier.curate.ledger import quarantine_entry
-from luthier.curate.reading import data_files
 from luthier.curate.rows import converted_rows, recognise
 from luthier.records.jsonl import from_json, parse_json, to_bytes
 

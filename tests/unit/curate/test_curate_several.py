@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from luthier.curate.raw import RawRow
+from luthier.curate.files.raw import RawRow
 from luthier.curate.rows import read_examples, row_at
-from luthier.curate.shapes import convert
+from luthier.curate.shapes.recognising import convert
 from luthier.errors import DataError
 
 

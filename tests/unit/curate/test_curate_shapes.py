@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from luthier.curate.raw import RawRow
-from luthier.curate.shapes import SHAPES, convert
+from luthier.curate.files.raw import RawRow
+from luthier.curate.shapes.recognising import SHAPES, convert
 from luthier.records import Example, Message, Preference
 
 

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from luthier.curate.chunks import chunks
 from luthier.curate.config import CurateConfig
+from luthier.curate.files.chunks import chunks
 from luthier.curate.gathered import Gathered
 from luthier.curate.mapping import Job, is_cut, link_key, make_shard
 from luthier.curate.pipeline import curate

@@ -4,7 +4,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from luthier.curate.reading import read_rows
+from luthier.curate.files.reading import read_rows
 from luthier.errors import DataError
 
 

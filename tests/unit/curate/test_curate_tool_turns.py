@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from luthier.curate.raw import RawRow
-from luthier.curate.shapes import convert
+from luthier.curate.files.raw import RawRow
+from luthier.curate.shapes.recognising import convert
 from luthier.records import Message, read_records, write_records
 from luthier.records.nouns import Example
 

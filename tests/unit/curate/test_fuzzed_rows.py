@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from luthier.curate import unpacking
+from luthier.curate.files import unpacking
+from luthier.curate.files.reading import QUARANTINE_KEYS, READERS, read_rows
 from luthier.curate.ledger import quarantine_entry
 from luthier.curate.names import (
     ANSWER_NAMES,
@@ -26,7 +27,6 @@ from luthier.curate.names import (
     ROW_LIST_NAMES,
     TOOL_NAMES,
 )
-from luthier.curate.reading import QUARANTINE_KEYS, READERS, read_rows
 from luthier.curate.rows import converted_rows
 from luthier.errors import DataError
 from luthier.records.jsonl import from_json, parse_json, to_bytes

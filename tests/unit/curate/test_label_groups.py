@@ -2,7 +2,7 @@ from random import Random
 
 import pytest
 
-from luthier.curate.label_groups import FEWEST_ROWS, LabelRow, label_row, task_groups
+from luthier.curate.labels.groups import FEWEST_ROWS, LabelRow, label_row, task_groups
 from luthier.records import Example, Message
 
 

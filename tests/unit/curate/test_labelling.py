@@ -6,11 +6,11 @@ from random import Random
 
 import pytest
 
-import luthier.curate.chunks as chunks
-import luthier.curate.labelling as labelling
-from luthier.curate.answers import CUT_OFF, REFUSAL
+import luthier.curate.files.chunks as chunks
+import luthier.curate.labels.step as labelling
 from luthier.curate.config import CurateConfig
-from luthier.curate.labelling import FAULTY_ANSWER, WRONG_LABEL
+from luthier.curate.labels.answers import CUT_OFF, REFUSAL
+from luthier.curate.labels.step import FAULTY_ANSWER, WRONG_LABEL
 from luthier.curate.pipeline import curate
 from luthier.demo.collection import practice_collection
 from luthier.demo.raw import Source, write_raw_files

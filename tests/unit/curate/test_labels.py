@@ -6,9 +6,9 @@ from random import Random
 import numpy as np
 import pytest
 
-import luthier.curate.labels as labels_module
-from luthier.curate.asked import without_options
-from luthier.curate.labels import FEWEST_OF_A_CLASS, Task, judge_labels, out_of_fold, wrong_labels
+import luthier.curate.labels.suspects as labels_module
+from luthier.curate.labels.asked import without_options
+from luthier.curate.labels.suspects import FEWEST_OF_A_CLASS, Task, judge_labels, out_of_fold, wrong_labels
 from luthier.demo.collection import practice_collection
 from luthier.demo.rows import Prompts, of_one_turn
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from luthier.curate import shapes
+from luthier.curate.files.raw import RawRow
 from luthier.curate.names import ANSWER_NAMES, INPUT_NAMES, PROMPT_NAMES
-from luthier.curate.plain_rows import MEANINGFUL, TEXT_FIELDS, plan_of
-from luthier.curate.raw import RawRow
-from luthier.curate.shapes import convert
+from luthier.curate.shapes import recognising as shapes
+from luthier.curate.shapes.plain_rows import MEANINGFUL, TEXT_FIELDS, plan_of
+from luthier.curate.shapes.recognising import convert
 
 TEXTS = ["a", "", " ", "N/A", "<noinput>", " none ", "<nooutput>", "\u200b", "  b\n", "None" + " " * 40, "\n\nHuman: x\n\nAssistant:",
          "Human: x", "caf\u00e9", "!", "false"]  # fmt: skip

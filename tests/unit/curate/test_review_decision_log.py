@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from luthier.curate import decision_log
-from luthier.curate.decision_log import DecisionLog, Wanted, has_locks
-from luthier.curate.decisions import read_decisions
+from luthier.curate.review import decision_log
+from luthier.curate.review.decision_log import DecisionLog, Wanted, has_locks
+from luthier.curate.review.decisions import read_decisions
 from luthier.errors import ConfigError, DataError
 
 RECORD = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "better \u2028 line"}]}
@@ -127,7 +127,7 @@ def test_a_file_cut_at_any_byte_keeps_every_whole_line_and_goes_on(tmp_path_fact
 
 KILLED = """
 import sys
-from luthier.curate.decision_log import DecisionLog, Wanted
+from luthier.curate.review.decision_log import DecisionLog, Wanted
 log = DecisionLog.open(__import__("pathlib").Path(sys.argv[1]))
 for k in range(1_000_000):
     log.add([Wanted(f"{k}-{part}", "keep", "x" * 3000) for part in range(4)])

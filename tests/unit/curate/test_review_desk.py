@@ -5,10 +5,10 @@ import json
 import pytest
 
 from fakes_review import NUM_FLAGGED, curated
-from luthier.curate.decisions import read_decisions
-from luthier.curate.desk import Desk
-from luthier.curate.flagged import Flag
-from luthier.curate.passages import compared, edited, marked, parts_of
+from luthier.curate.review.decisions import read_decisions
+from luthier.curate.review.desk import Desk
+from luthier.curate.review.flagged import Flag
+from luthier.curate.review.passages import compared, edited, marked, parts_of
 from luthier.errors import DataError
 from luthier.records import Example, Message
 from luthier.records.jsonl import to_json

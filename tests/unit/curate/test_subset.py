@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-import luthier.curate.chunks as chunks
+import luthier.curate.files.chunks as chunks
 from luthier.curate.config import CurateConfig
 from luthier.curate.pipeline import curate
 from luthier.curate.subset import NOT_SELECTED

@@ -8,9 +8,9 @@ from threading import Event
 import pytest
 from writing_server import answer_to, serving
 
-from luthier.curate.synthesis_asking import Ask, Asker, Budget, Failed, Journal, Reply
-from luthier.curate.synthesis_config import WriterConfig
-from luthier.curate.synthesis_endpoint import endpoint, retry_after
+from luthier.curate.synthesis.asking import Ask, Asker, Budget, Failed, Journal, Reply
+from luthier.curate.synthesis.config import WriterConfig
+from luthier.curate.synthesis.endpoint import endpoint, retry_after
 from luthier.errors import ConfigError, LuthierError
 from luthier.records import Message
 

@@ -16,15 +16,15 @@ from typer.testing import CliRunner
 from writing_server import answer_to, serving
 
 from luthier.cli import app
-from luthier.curate import synthesis_endpoint
-from luthier.curate.synthesis import Book
-from luthier.curate.synthesis_asking import Asker, Budget, Failed, Journal, Reply, Writer
-from luthier.curate.synthesis_config import SynthesiseConfig, TemplatesConfig, WriterConfig
-from luthier.curate.synthesis_endpoint import endpoint
-from luthier.curate.synthesis_methods import Start, inversion
-from luthier.curate.synthesis_rules import answer_fault, bare, instance, listed, request_fault, score_of
-from luthier.curate.synthesis_starts import starts_of
-from luthier.curate.templating import apply_templates
+from luthier.curate.synthesis import endpoint as synthesis_endpoint
+from luthier.curate.synthesis.asking import Asker, Budget, Failed, Journal, Reply, Writer
+from luthier.curate.synthesis.config import SynthesiseConfig, TemplatesConfig, WriterConfig
+from luthier.curate.synthesis.endpoint import endpoint
+from luthier.curate.synthesis.methods import Start, inversion
+from luthier.curate.synthesis.rounds import Book
+from luthier.curate.synthesis.rules import answer_fault, bare, instance, listed, request_fault, score_of
+from luthier.curate.synthesis.starts import starts_of
+from luthier.curate.synthesis.templating import apply_templates
 from luthier.errors import ConfigError, DataError
 from luthier.recipes import synthesise_writer
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from writing_server import serving
 
 from luthier.cli import app
-from luthier.curate.synthesis_rules import bare, instance, is_copied, listed, request_fault, score_of
+from luthier.curate.synthesis.rules import bare, instance, is_copied, listed, request_fault, score_of
 from luthier.errors import DataError
 from luthier.records import Example, read_records
 from luthier.tasks import read_collection

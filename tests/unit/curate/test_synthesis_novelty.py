@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
-from luthier.curate import synthesis_novelty
-from luthier.curate.synthesis_novelty import Novelty, rouge_l, rouge_words
+from luthier.curate.synthesis import novelty as synthesis_novelty
+from luthier.curate.synthesis.novelty import Novelty, rouge_l, rouge_words
 
 TEXTS = st.lists(
     st.lists(st.sampled_from(["a", "b", "c", "d", "the", "cat", "sat", "on", "mat", "12"]), max_size=9).map(" ".join),

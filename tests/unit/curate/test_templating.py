@@ -11,8 +11,8 @@ import pytest
 
 from luthier.cli import app
 from luthier.curate.config import CurateConfig
-from luthier.curate.synthesis_config import TemplatesConfig
-from luthier.curate.templating import apply_templates
+from luthier.curate.synthesis.config import TemplatesConfig
+from luthier.curate.synthesis.templating import apply_templates
 from luthier.errors import DataError
 from luthier.records import Example, read_records
 from luthier.tasks import read_collection

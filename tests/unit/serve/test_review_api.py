@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from fakes_review import NUM_FLAGGED, curated, reviewing
-from luthier.curate.decisions import read_decisions
+from luthier.curate.review.decisions import read_decisions
 
 
 @pytest.fixture(scope="module")

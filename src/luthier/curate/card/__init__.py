@@ -1,0 +1,1 @@
+"""The data card: one page that a person would send to a colleague."""

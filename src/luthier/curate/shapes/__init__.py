@@ -1,0 +1,1 @@
+"""Raw rows of any shape, to records."""

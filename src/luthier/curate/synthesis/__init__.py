@@ -1,0 +1,1 @@
+"""Rows that a writer or a template makes."""
