@@ -123,7 +123,10 @@ def protect_persons(rows: Sequence[Row], settings: Settings, counts: Counts) -> 
 
 
 def apply_decisions(rows: Sequence[Row], settings: Settings, counts: Counts) -> None:
-    """Do what a person decided about rows that were flagged before: drop, mend, or keep as it is."""
+    """Do what a person decided about rows that were flagged before: drop, mend, or keep as it is.
+
+    A decision may be about the row that another one made of it, and so on, until one is met again.
+    """
     for row in rows:
         met: set[str] = set()
         identity = row.record.id

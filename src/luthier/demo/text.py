@@ -17,7 +17,7 @@ forms that change all the time (`forms`), as they do on the real web. What the t
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
@@ -69,9 +69,9 @@ def pages(seed: int, count: int, without: Collection[str] = ()) -> Iterator[Page
         yield page
 
 
-def requests_by_cluster(seed: int, count: int, without: Collection[str] = ()) -> Counter[str]:
-    """How often `count` documents ask for each cluster's skills."""
-    return Counter(skill.cluster for page in pages(seed, count, without) for skill in page.skills)
+def requests_by_cluster(some: Iterable[Page]) -> Counter[str]:
+    """How often the documents ask for each cluster's skills."""
+    return Counter(skill.cluster for page in some for skill in page.skills)
 
 
 @dataclass(frozen=True, slots=True)

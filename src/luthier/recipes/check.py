@@ -166,15 +166,15 @@ def _text(recipe: TuneRecipe, scratch: Path) -> tuple[list[Proof], Todo]:
 def _pretraining(recipe: PretrainRecipe, scratch: Path, say: Callable[[str], None]) -> tuple[list[Proof], Todo]:
     """A model that is built, or made from another, before its first step."""
     start = start_folder(recipe)
-    documents, dev = documents_of(recipe.data, seed=recipe.train.seed)
-    for words in write_untrained(recipe, documents, scratch / "untrained"):
+    text = documents_of(recipe.data, seed=recipe.train.seed)
+    for words in write_untrained(recipe, text.train, scratch / "untrained"):
         say(f"build | {words}")
-    _write_text(scratch / "rows", documents, dev)
+    _write_text(scratch / "rows", text.train, text.dev)
     model = ModelConfig(base=str(scratch / "untrained"))
     key = fit.key_of(recipe.train, start, pretrain_inputs(recipe))
     commands = Commands(folders={"luthier run": scratch / "rows"}, keys={"luthier run": key})
-    subject = Subject(name="train", config=recipe.train, model=model, documents=documents)
-    return [proving.no_shared_documents(documents, dev)], [(subject, commands)]
+    subject = Subject(name="train", config=recipe.train, model=model, documents=text.train)
+    return [proving.no_shared_documents(text.train, text.dev)], [(subject, commands)]
 
 
 def _proofs(subject: Subject, scratch: Path, say: Callable[[str], None]) -> list[Proof]:

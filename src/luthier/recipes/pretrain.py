@@ -1,7 +1,7 @@
 """Pre-train on plain text: a model built from its sizes, or one that exists, grown or pruned before (docs/build.md).
 
 The base that ships with the practice world is made by this.
-With recipes/pretrain.toml: 5.0M parameters, 36M tokens of the practice world's text, about two hours on two cores.
+With recipes/pretrain.toml: 5.0M parameters, 29.7M tokens of the practice world's text; its model card says how long.
 
     luthier run pretrain.toml run.dir=runs/base
 """
@@ -12,7 +12,8 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,8 +70,11 @@ def main(
         )  # fmt: skip
     start = start_folder(recipe)
     run = stages.opened(recipe.run.dir, recipe, echo=echo, step_echo=step_echo, watch=watch)
-    documents, dev = documents_of(recipe.data, seed=recipe.train.seed)
+    text = documents_of(recipe.data, seed=recipe.train.seed)
+    documents, dev = text.train, text.dev
     run.say(f"data | {len(documents):,} documents to train on, {len(dev):,} to measure on")
+    if text.requests:
+        run.say(f"data | the practice text asks for, in its own words: {_counted(text.requests)}")
     stage = run.stage(
         "train", owner=("luthier.train.training", "luthier.models.reshape", "luthier.demo.text",
                         "luthier.train.documents"),
@@ -89,7 +93,7 @@ def main(
         compare = fit.watch(run, recipe.train, start, check.pretrain_inputs(recipe), stage=stage)
         trained = launch.trained(job, TrainingData(documents=documents, dev_documents=dev), run)
         model = load_model(trained.model, device="cpu")
-        facts = _facts(recipe, model, run, documents=len(documents), start=start)
+        facts = _facts(recipe, model, run, text=text, start=start)
         (trained.model / "README.md").write_text(_card(facts), encoding="utf-8")
         stage.finish([p for p in trained.model.rglob("*") if p.is_file() and p.name != "README.md"], facts=facts,
                      **compare(trained))  # fmt: skip
@@ -127,20 +131,32 @@ def write_untrained(recipe: PretrainRecipe, documents: list[str], folder: Path) 
     return []
 
 
-def documents_of(data: PretrainData, *, seed: int) -> tuple[list[str], list[str]]:
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What is trained on."""
+
+    train: list[str]
+    dev: list[str]
+    """To measure on."""
+    requests: Mapping[str, int]
+    """How often the documents of the practice world ask for each cluster's skills, never in a template's words."""
+
+
+def documents_of(data: PretrainData, *, seed: int) -> Text:
     """The documents to train on, and those to measure on: of the files, then of the practice world."""
-    from luthier.demo.text import documents as practice_documents
+    from luthier.demo.text import pages, requests_by_cluster
     from luthier.train.documents import read_documents
 
     texts = read_documents(data.files) if data.files else []
     try:
-        texts += practice_documents(seed, data.practice_documents, data.practice_without)
+        practice = list(pages(seed, data.practice_documents, data.practice_without))
     except ValueError as error:
         raise ConfigError(
             "the practice world has no such text",
             [Problem(where="data.practice_without", found=", ".join(data.practice_without), expected=str(error),
                      fix="name clusters of the practice tasks")],
         ) from error  # fmt: skip
+    texts += [page.text for page in practice]
     if not texts:
         raise DataError(
             "there is no text to train on",
@@ -148,10 +164,10 @@ def documents_of(data: PretrainData, *, seed: int) -> tuple[list[str], list[str]
                      fix='add files = ["text.txt"] under [data]')],
         )  # fmt: skip
     cut = max(1, len(texts) - math.ceil(len(texts) * data.dev_share))
-    return texts[:cut], texts[cut:]
+    return Text(texts[:cut], texts[cut:], requests_by_cluster(practice))
 
 
-def _facts(recipe: PretrainRecipe, model: Any, run: Run, *, documents: int, start: Path | None) -> dict[str, Any]:
+def _facts(recipe: PretrainRecipe, model: Any, run: Run, *, text: Text, start: Path | None) -> dict[str, Any]:
     lines = (run.folder / "metrics.jsonl").read_text(encoding="utf-8").strip().split("\n")
     events = [json.loads(line) for line in lines]
     done = [e for e in events if e["kind"] == "train"]
@@ -159,7 +175,8 @@ def _facts(recipe: PretrainRecipe, model: Any, run: Run, *, documents: int, star
     sizes = recipe.build.model_dump(exclude={"start", *CHANGES}, exclude_none=True)
     facts = {
         "parameters": model.num_parameters,
-        "documents": documents,
+        "documents": len(text.train),
+        "requests": dict(text.requests),
         "tokens": sum(e["train/tokens"] for e in done),
         "steps": len(done),
         "hours": round(sum(e["train/tokens"] / max(e["train/tokens_per_s"], 1e-9) for e in done) / 3600, 2),
@@ -171,6 +188,10 @@ def _facts(recipe: PretrainRecipe, model: Any, run: Run, *, documents: int, star
         return {**facts, "sizes": sizes}
     changes = recipe.build.model_dump(include=set(CHANGES), exclude_defaults=True)
     return {**facts, "start": str(start), "digest": digest(start), "licence": licence_of(start), "changes": changes}
+
+
+def _counted(requests: Mapping[str, int]) -> str:
+    return ", ".join(f"{cluster} {count:,}" for cluster, count in sorted(requests.items()))
 
 
 def _card(facts: dict[str, Any]) -> str:
@@ -186,6 +207,8 @@ def _card(facts: dict[str, Any]) -> str:
         f"- Time: {facts['hours']} hours of training steps\n"
         f"- Measured: {measured}\n"
     )
+    if facts["requests"]:
+        trained += f"- Requests in that text by kind, never in a task's words: {_counted(facts['requests'])}\n"
     if "start" in facts:
         licence = f"---\nlicense: {facts['licence']}\n---\n" if facts["licence"] else ""
         return (

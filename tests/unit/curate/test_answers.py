@@ -4,7 +4,7 @@ import json
 import pytest
 
 from luthier.curate.labels import answers
-from luthier.curate.labels.answers import REASONS, answer_flags, flags_of
+from luthier.curate.labels.answers import REASONS, answer_faults, flags_of
 from luthier.languages import Guess, identify
 from luthier.records import Example, Message
 
@@ -82,12 +82,12 @@ SOUND = [
     for reason, pairs in FAULTY.items() for i, (request_text, answer) in enumerate(pairs)
 ])  # fmt: skip
 def test_a_faulty_answer_is_flagged(reason, request_text, answer):
-    assert reason in answer_flags(conversation(request_text, answer))
+    assert reason in answer_faults(conversation(request_text, answer))
 
 
 @pytest.mark.parametrize(("request_text", "answer"), SOUND)
 def test_a_sound_answer_is_not(request_text, answer):
-    assert answer_flags(conversation(request_text, answer), guess=identify) == []
+    assert list(answer_faults(conversation(request_text, answer), guess=identify)) == []
 
 
 def test_every_reason_has_a_case_here_and_is_among_the_reasons():
@@ -121,11 +121,11 @@ def test_languages_are_not_compared_without_a_guess_and_not_believed_when_unsure
 def test_every_trained_answer_of_a_conversation_is_looked_at_and_each_reason_given_once():
     refusal = "I'm sorry, but I can't assist with that."
     example = conversation(ASK, refusal, ASK, PROSE, ASK, refusal)
-    assert answer_flags(example) == [answers.REFUSAL]
+    assert list(answer_faults(example)) == [answers.REFUSAL]
     turns = list(example.messages)
     turns[1] = Message(role="assistant", content=refusal, weight=0.0)
     turns[5] = Message(role="assistant", content=PROSE)
-    assert answer_flags(Example.of(turns)) == []
+    assert list(answer_faults(Example.of(turns))) == []
 
 
 def test_a_call_of_a_tool_is_no_empty_answer():
@@ -134,7 +134,7 @@ def test_a_call_of_a_tool_is_no_empty_answer():
         Message(role="user", content=ASK), Message(role="assistant", content="", tool_calls=(call,)),
         Message(role="tool", content="12"), Message(role="assistant", content=PROSE),
     ]  # fmt: skip
-    assert answer_flags(Example.of(turns)) == []
+    assert list(answer_faults(Example.of(turns))) == []
 
 
 def test_texts_that_are_nested_deep_or_have_many_lines_are_read_in_time():
@@ -176,16 +176,16 @@ def test_languages_are_not_asked_for_where_both_texts_are_plainly_english():
 
 def test_the_target_of_an_item_without_an_answer_is_looked_at():
     asked = [Message(role="user", content=ASK)]
-    assert answer_flags(Example.of(asked, targets=["N/A"])) == [answers.EMPTY]
-    assert answer_flags(Example.of(asked)) == []
+    assert list(answer_faults(Example.of(asked, targets=["N/A"]))) == [answers.EMPTY]
+    assert list(answer_faults(Example.of(asked))) == []
 
 
 def test_choices_are_options_of_the_last_answer_alone():
     example = conversation("How is it?", "pleasant", "Cold or warm?", "cold", choices=["cold", "warm"])
-    assert answer_flags(example) == []
+    assert list(answer_faults(example)) == []
     example = conversation("How is it?", "pleasant", "Cold or warm?", "wet", choices=["cold", "warm"])
-    assert answer_flags(example) == [answers.NOT_AN_OPTION]
-    assert answer_flags(conversation("Which sign?", "...", choices=["...", "!!!"])) == []
+    assert list(answer_faults(example)) == [answers.NOT_AN_OPTION]
+    assert list(answer_faults(conversation("Which sign?", "...", choices=["...", "!!!"]))) == []
 
 
 def test_human_written_answers_are_hardly_flagged(real_data):

@@ -1,14 +1,17 @@
 """What a person decided is read, checked, and done again at each curation."""
 
 import json
+from collections import Counter
 
 import pytest
 
 from luthier.curate.config import CurateConfig
+from luthier.curate.personal import redaction_of
 from luthier.curate.pipeline import curate
-from luthier.curate.review.decisions import Decision, decided, read_decisions
+from luthier.curate.review.decisions import Decision, read_decisions
+from luthier.curate.steps import Row, Settings, apply_decisions
 from luthier.errors import DataError
-from luthier.records import Example, read_records
+from luthier.records import Example, Message, read_records
 
 
 def write(path, rows):
@@ -22,6 +25,23 @@ def pair(number, answer="b"):
 
 def turns(question, answer):
     return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
+
+
+def user(text):
+    return Message(role="user", content=text)
+
+
+def assistant(text):
+    return Message(role="assistant", content=text)
+
+
+def reviewed(example, decisions):
+    """The row after the step, and what the step counted."""
+    row = Row("rows.jsonl:1", 1, 1, 0, example)
+    counts = {"review": Counter(), "reviewed": Counter()}
+    config = CurateConfig(steps=("review",))
+    apply_decisions([row], Settings(config, decisions, redaction_of(config.personal)), counts)
+    return row, counts
 
 
 def test_the_last_decision_on_a_row_counts(tmp_path):
@@ -79,12 +99,17 @@ def test_a_last_line_without_an_end_that_is_an_object_is_read(tmp_path):
 
 
 def test_a_decision_on_a_mended_row_follows_the_mending_and_a_circle_ends():
-    one, two = (Example.of([]), Example.of([], targets=["x"]))
-    chain = {"a": Decision("a", "mend", record=one), one.id: Decision(one.id, "keep")}
-    assert [decision.kind for decision in decided("a", chain)] == ["mend", "keep"]
+    one, two = (Example.of([user("q"), assistant(text)]) for text in ("first", "second"))
+    chain = {one.id: Decision(one.id, "mend", record=two), two.id: Decision(two.id, "keep")}
+    row, counts = reviewed(one, chain)
+    assert row.is_settled and row.record.messages == two.messages
+    assert counts["review"] == {"mend": 1, "keep": 1}
     circle = {one.id: Decision(one.id, "mend", record=two), two.id: Decision(two.id, "mend", record=one)}
-    assert len(list(decided(one.id, circle))) == 2
-    assert list(decided("z", chain)) == []
+    row, counts = reviewed(one, circle)
+    assert not row.is_settled and row.record.messages == one.messages
+    assert counts["reviewed"] == {one.id: 1, two.id: 1}
+    other = Example.of([user("q"), assistant("third")])
+    assert reviewed(other, chain)[0].record is other
 
 
 def test_decisions_drop_mend_and_settle_rows(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 import luthier.curate.labels.suspects as labels_module
 from luthier.curate.labels.asked import without_options
-from luthier.curate.labels.suspects import FEWEST_OF_A_CLASS, Task, judge_labels, out_of_fold, wrong_labels
+from luthier.curate.labels.suspects import FEWEST_OF_A_CLASS, Task, judge_labels, out_of_fold
 from luthier.demo.collection import practice_collection
 from luthier.demo.rows import Prompts, of_one_turn
 
@@ -17,6 +17,10 @@ COLOURS = {
     "blue": ["sky", "sea", "sapphire", "ink", "denim", "lagoon", "cobalt", "jay", "iris", "lake", "berry", "navy"],
     "green": ["grass", "leaf", "emerald", "moss", "fern", "pine", "lime", "frog", "olive", "basil", "jade", "clover"],
 }
+
+
+def wrong_labels(texts, labels, **rest):
+    return list(judge_labels(texts, labels, **rest).suspects)
 
 
 def colours(rng, count):

@@ -10,7 +10,7 @@ import pytest
 import luthier.demo
 from luthier.demo.asking import Skill
 from luthier.demo.skills import MAKERS, SKILLS
-from luthier.demo.text import MOST_DOCUMENT_WORDS, documents, requests_by_cluster
+from luthier.demo.text import MOST_DOCUMENT_WORDS, documents, pages, requests_by_cluster
 
 SRC = Path(luthier.demo.__file__).parents[2]
 
@@ -57,7 +57,7 @@ def test_answers_stand_behind_many_different_marks() -> None:
 
 
 def test_clusters_may_be_left_out_of_the_requests() -> None:
-    assert not {"words", "lists"} & set(requests_by_cluster(3, 200, without=("words", "lists")))
+    assert not {"words", "lists"} & set(requests_by_cluster(pages(3, 200, without=("words", "lists"))))
     with pytest.raises(ValueError, match="no cluster wrods"):
         list(documents(1, 1, without=("wrods",)))
 

@@ -11,7 +11,7 @@ import pytest
 
 from luthier.demo.collection import practice_collection, runs_of_words, template_runs
 from luthier.demo.rewards import REWARD_TASKS
-from luthier.demo.text import documents, requests_by_cluster
+from luthier.demo.text import documents, pages, requests_by_cluster
 from luthier.tasks.task import Task, TaskRow, Template
 
 COLLECTION = practice_collection()
@@ -152,7 +152,7 @@ def test_the_text_has_no_marks_of_a_chat() -> None:
 
 
 def test_the_text_asks_for_the_skills_of_every_cluster() -> None:
-    asked = requests_by_cluster(1, DOCUMENTS)
+    asked = requests_by_cluster(pages(1, DOCUMENTS))
 
     assert set(asked) == set(COLLECTION.clusters)
 

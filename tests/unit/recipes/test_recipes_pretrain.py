@@ -55,6 +55,16 @@ def test_a_mixture_of_experts_is_built_and_trained(recipe, tmp_path):
     assert "Shape: Qwen3-MoE" in card and "'experts': 3, 'experts_per_token': 2" in card
 
 
+def test_the_card_says_how_often_the_practice_text_asks_for_each_kind(recipe, tmp_path):
+    made = recipe("vocabulary = 320\nhidden = 16\nlayers = 1\nheads = 2\nkv_heads = 1\nfeed_forward = 24")
+    practice = made.data.model_copy(update={"practice_documents": 60, "practice_without": ("words", "lists")})
+    said = ran(made.model_copy(update={"data": practice}))
+    (counted,) = (line for line in said if "in its own words" in line)
+    counts = counted.rpartition(": ")[2]
+    assert "sentiment" in counts and "words " not in counts and "lists" not in counts
+    assert f"never in a task's words: {counts}\n" in (tmp_path / "run" / "model" / "README.md").read_text()
+
+
 def test_a_model_is_pruned_grown_and_trained_on(recipe, start, tmp_path):
     said = ran(recipe(start + "prune_layers = 1\ngrow_layers = 2\ngrow_vocabulary = 5"))
     done = [line for line in said if line.startswith("build |")]

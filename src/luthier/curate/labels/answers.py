@@ -78,11 +78,6 @@ SHOWN_CHARACTERS = 80
 Identify = Callable[[str], Guess]
 
 
-def answer_flags(example: Example, *, guess: Identify | None = None) -> list[str]:
-    """The reasons, each once, why an answer of the example may be faulty; empty where none was seen."""
-    return list(answer_faults(example, guess=guess))
-
-
 def answer_faults(example: Example, *, guess: Identify | None = None) -> dict[str, str]:
     """The reasons why an answer of the example may be faulty, each with the beginning and the end of that answer.
 

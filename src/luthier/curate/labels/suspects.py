@@ -97,13 +97,6 @@ class Judgement(NamedTuple):
     """Why no row is a suspect though there may be wrong ones; empty where the labels were judged."""
 
 
-def wrong_labels(
-    texts: Texts, labels: Sequence[str], *, seed: int = 0, options: Sequence[Sequence[str]] | None = None
-) -> list[Suspect]:
-    """The rows of one task whose labels are probably wrong, most confident first; see `judge_labels`."""
-    return list(judge_labels(texts, labels, seed=seed, options=options).suspects)
-
-
 def judge_labels(
     texts: Texts,
     labels: Sequence[str],

@@ -10,7 +10,7 @@ content changes.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -72,18 +72,6 @@ def _is_torn(path: Path, row: RawRow) -> bool:
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read() != b"\n"
-
-
-def decided(identity: str, decisions: Mapping[str, Decision]) -> Iterator[Decision]:
-    """The decisions on the row of an id, in order: one more about the row that a first one made of it, and so on."""
-    met: set[str] = set()
-    while identity in decisions and identity not in met:
-        met.add(identity)
-        decision = decisions[identity]
-        yield decision
-        if decision.record is None:
-            return
-        identity = decision.record.id
 
 
 def decision_of(row: RawRow) -> Decision | Problem:
