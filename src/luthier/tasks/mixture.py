@@ -20,7 +20,7 @@ class MixtureConfig(Config):
     how: How = pydantic.Field("proportional", json_schema_extra=known_as("strategy", "mixing"))
     """By the number of rows up to the cap (proportional), flattened by the temperature, by weights, or equal."""
     cap: int | None = pydantic.Field(FLAN_CAP, ge=1, json_schema_extra=known_as("max_examples", "limit"))
-    """Rows beyond this many earn a task no greater share (arXiv:2109.01652); "none" for no cap."""
+    """Rows beyond this many earn no greater share, where shares go by rows (arXiv:2109.01652); "none" for no cap."""
     temperature: float = pydantic.Field(1.0, ge=1)
     """With how = "temperature", shares are raised to 1/temperature: 1 is proportional, large is nearly equal."""
     weights: dict[str, float] = pydantic.Field({}, json_schema_extra=known_as("ratios", "probabilities"))
@@ -30,6 +30,8 @@ class MixtureConfig(Config):
     def _keys_go_together(self) -> MixtureConfig:
         if self.temperature != 1 and self.how != "temperature":
             raise ValueError(f'temperature is {self.temperature}, for {self.how}; set how = "temperature"')
+        if self.cap != FLAN_CAP and self.how in ("weights", "equal"):
+            raise ValueError(f'cap is {self.cap}, which how = "{self.how}" does not read; leave it out')
         if bool(self.weights) != (self.how == "weights"):
             said = "given" if self.weights else "empty"
             fix = 'set how = "weights"' if self.weights else "write a weight for every task"

@@ -23,6 +23,8 @@ WITHOUT = "(none)"
 """The group of rows that state no task or no cluster."""
 BLOCK = 1024
 """Rows within which each group gets its share, to one row; their order within it is random."""
+MOST_PASSES = 4
+"""Repeated text is worth nearly as much as new text up to here, and soon less (arXiv:2305.16264)."""
 SHOWN = 8
 """Groups of a line in the log: those with the largest shares."""
 
@@ -67,7 +69,16 @@ class Mixed:
             rest = [groups[name]["epochs"] for name in order[SHOWN:]]
             more = [f"and {len(rest):,} more ({min(rest):.2f} to {max(rest):.2f} epochs)"] if rest else []
             lines.append(f"mixture by {kind}: " + " | ".join([*told, *more]))
-        return lines
+        return lines + self._warnings()
+
+    def _warnings(self) -> list[str]:
+        groups = self.epochs(len(self.plan)).get(self.by, {})
+        often = {name: group["epochs"] for name, group in groups.items() if group["epochs"] > MOST_PASSES}
+        return [
+            f"warning: the mixture goes {passes:.1f} times through the {groups[name]['rows']:,} rows of {name}; rows"
+            f" seen more than {MOST_PASSES} times teach little more: fewer steps, a smaller share, or more rows"
+            for name, passes in sorted(often.items(), key=lambda item: -item[1])[:SHOWN]
+        ]
 
 
 def mixed(examples: Sequence[Example], rows: Sequence[Row], config: TrainConfig) -> Mixed | None:
@@ -118,11 +129,12 @@ def plan_mixed(
 ) -> list[NDArray[np.int64]]:
     """Indices of the rows of each step. `groups` and `lengths` are of each row, `rates` of each group.
 
-    Steps and the end are those of `plan_steps`: an epoch is as many rows as there are, whichever they are.
+    Steps and the end are those of `plan_steps`: an epoch is as many rows as the groups with a share have, whichever
+    they are.
     """
     limit = None
     if epochs is not None or max_steps is None:
-        limit = max(1, round((1.0 if epochs is None else epochs) * len(lengths)))
+        limit = max(1, round((1.0 if epochs is None else epochs) * sum(rates[name] > 0 for name in groups)))
     steps: list[NDArray[np.int64]] = []
     current: list[int] = []
     tokens = 0

@@ -82,6 +82,8 @@ def test_the_table_of_a_recipe_is_read(tmp_path):
         ("[mixture]\n\nweights = { a = 1.0 }\n", ":3: mixture.weights"),
         ('[mixture]\nhow = "weights"\n', ":1: mixture.weights"),
         ('[mixture]\nhow = "weights"\nweights.a = -1.0\n', "mixture.weights"),
+        ('[mixture]\nhow = "equal"\ncap = 100\n', ":3: mixture.cap"),
+        ('[mixture]\nhow = "weights"\nweights.a = 1.0\ncap = "none"\n', "mixture.cap"),
         ('wording = "many"\n', ":1: wording"),
         ("templates = 0\n", ":1: templates"),
         ("collection = 3\n", ":1: collection"),

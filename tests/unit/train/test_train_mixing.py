@@ -22,7 +22,7 @@ from luthier.tasks.mixture import MixtureConfig, rates
 from luthier.train import ranks
 from luthier.train.batch import Share, plan_steps, rows_of
 from luthier.train.config import TrainConfig
-from luthier.train.mixing import BLOCK, group_of, mixed, plan_mixed
+from luthier.train.mixing import BLOCK, Mixed, group_of, mixed, plan_mixed
 from luthier.train.planned import planned
 from luthier.train.sft import PADDED, sft
 from luthier.train.training import TrainingData
@@ -85,6 +85,22 @@ def test_a_group_without_a_share_never_comes_and_another_seed_is_another_order()
     shares = {"a": 0.5, "b": 0.0, "c": 0.5}
     first, other = (np.concatenate(plan(groups, shares, max_steps=20, seed=seed)).tolist() for seed in (0, 1))
     assert "b" not in {groups[i] for i in first} and first != other
+
+
+def test_an_epoch_is_as_many_rows_as_the_groups_with_a_share_have():
+    options = {"batch_rows": 10, "batch_tokens": None, "max_steps": None, "epochs": 2.0, "seed": 1}
+    steps = plan_mixed(["a"] * 900 + ["b"] * 50, [3] * 950, rates={"a": 0.0, "b": 1.0}, **options)
+    assert np.bincount(np.concatenate(steps), minlength=950)[900:].tolist() == [2] * 50
+
+
+def test_a_group_whose_rows_come_too_often_is_warned_of():
+    groups = ["many"] * 1000 + ["few"] * 10
+    names = {"source": ["f"] * 1010, "task": groups, "cluster": ["(none)"] * 1010}
+    for share, warned in ((0.5, True), (0.02, False)):
+        options = {"batch_rows": 10, "batch_tokens": None, "max_steps": 100, "epochs": None, "seed": 1}
+        steps = plan_mixed(groups, [3] * 1010, rates={"many": 1 - share, "few": share}, **options)
+        lines = [line for line in Mixed(steps, names, "task").lines() if line.startswith("warning")]
+        assert len(lines) == warned and all(" times through the 10 rows of few;" in line for line in lines)
 
 
 def test_without_a_mixture_the_order_is_what_it_was(tiny_model):
