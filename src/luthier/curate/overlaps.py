@@ -37,13 +37,15 @@ def shared_words(table: Gathered, goes_to: np.ndarray, names: Sequence[str]) -> 
 
     `goes_to` [N] is a number in `names` of each record, or a larger one for those that go nowhere.
     """
+    targets = {b: list(_grams(table, goes_to == names.index(b))) for b in dict.fromkeys(b for _, b in APART)}
+    asked = [grams.hashes for own in targets.values() for grams in own]
+    known = Known(np.unique(np.concatenate([np.zeros(0, np.uint64), *asked])))
     found = {}
-    for target in dict.fromkeys(b for _, b in APART):
-        own = list(_grams(table, goes_to == names.index(target)))
-        known = np.unique(np.concatenate([np.zeros(0, np.uint64), *(grams.hashes for grams in own)]))
-        for other in [a for a, b in APART if b == target]:
-            is_shared = _among(known, _grams(table, goes_to == names.index(other)))
-            found[f"{other}/{target}"] = sum(_count(grams, known, is_shared) for grams in own)
+    for source in dict.fromkeys(a for a, _ in APART):  # each part's runs are made once, whatever it is held against
+        is_shared = _among(known, _grams(table, goes_to == names.index(source)))
+        found |= {
+            f"{a}/{b}": sum(_count(grams, known, is_shared) for grams in targets[b]) for a, b in APART if a == source
+        }
     return {f"{a}/{b}": found[f"{a}/{b}"] for a, b in APART}
 
 
@@ -60,20 +62,17 @@ def _grams(table: Gathered, mask: np.ndarray) -> Iterator[_Grams]:
         yield _Grams(hashes[at], at, counts)
 
 
-def _among(known: np.ndarray, others: Iterator[_Grams]) -> np.ndarray:
-    """Which of the known runs the others have, [len(known)] bool."""
-    found = np.zeros(len(known), bool)
-    if len(known):
-        runs = Known(known)
-        for grams in others:
-            there = grams.hashes[runs.has(grams.hashes)]
-            found[np.searchsorted(known, there)] = True
+def _among(known: Known, others: Iterator[_Grams]) -> np.ndarray:
+    """Which of the known runs the others have, [len(known.hashes)] bool."""
+    found = np.zeros(len(known.hashes), bool)
+    for grams in others:
+        found[known.found(grams.hashes)[1]] = True
     return found
 
 
-def _count(grams: _Grams, known: np.ndarray, is_shared: np.ndarray) -> int:
-    """How many prompts have more than half of their words in shared runs."""
-    at = grams.at[is_shared[np.searchsorted(known, grams.hashes)]] if len(known) else grams.at
+def _count(grams: _Grams, known: Known, is_shared: np.ndarray) -> int:
+    """How many prompts, whose runs are all known, have more than half of their words in shared runs."""
+    at = grams.at[is_shared[known.found(grams.hashes)[1]]]
     depth = np.zeros(int(grams.num_words.sum()) + GRAM_WORDS + 1, np.int64)
     np.add.at(depth, at, 1)
     np.add.at(depth, at + GRAM_WORDS, -1)

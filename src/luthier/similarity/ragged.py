@@ -120,12 +120,16 @@ class Known:
 
     def has(self, hashes: Unsigned) -> Flags:
         """Which of these are known. Shape as given, one dimension."""
-        found: Flags = self.table[hashes >> self.shift]
-        at = np.flatnonzero(found)
-        if len(at):
-            own = np.minimum(np.searchsorted(self.hashes, hashes[at]), len(self.hashes) - 1)
-            found[at] = self.hashes[own] == hashes[at]
+        found = np.zeros(len(hashes), dtype=np.bool_)
+        found[self.found(hashes)[0]] = True
         return found
+
+    def found(self, hashes: Unsigned) -> tuple[Counts, Counts]:
+        """The places of those that are known, rising, and the place of each in `self.hashes`."""
+        at = np.flatnonzero(self.table[hashes >> self.shift])
+        own = np.minimum(np.searchsorted(self.hashes, hashes[at]), max(len(self.hashes) - 1, 0))
+        is_known = self.hashes[own] == hashes[at] if len(at) else np.zeros(0, dtype=np.bool_)
+        return at[is_known], own[is_known]
 
 
 def slices(weights: Counts, most: int) -> Iterator[slice]:
