@@ -40,7 +40,7 @@ def shared_words(table: Gathered, goes_to: np.ndarray, names: Sequence[str]) -> 
     targets = {b: list(_grams(table, goes_to == names.index(b))) for b in dict.fromkeys(b for _, b in APART)}
     asked = [grams.hashes for own in targets.values() for grams in own]
     known = Known(np.unique(np.concatenate([np.zeros(0, np.uint64), *asked])))
-    found = {}
+    found: dict[str, int] = {}
     for source in dict.fromkeys(a for a, _ in APART):  # each part's runs are made once, whatever it is held against
         is_shared = _among(known, _grams(table, goes_to == names.index(source)))
         found |= {
