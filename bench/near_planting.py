@@ -117,11 +117,16 @@ def real_rows(data: Path, *, definitions: bool = True) -> list[Row]:
 
 def without_near(rows: Sequence[Row]) -> list[Row]:
     """The rows without those that are near an earlier one: with the same answer, numbers and negations, and a question
-    that is near by its shingles or, where shorter, by at most three words and one in four."""
+    that is near by its shingles or, where shorter, by at most three words and one in four; or with the same answer to
+    the same question of at least eight words, in whatever words the task is put."""
     buckets: defaultdict[tuple[object, ...], list[tuple[list[str], Counter[str]]]] = defaultdict(list)
-    kept = []
+    kept, asked = [], set()
     for row in rows:
         question = words_of(row.question)
+        whole = tuple(question), tuple(words_of(row.answer))
+        if len(question) >= QUESTION_WORDS and whole in asked:
+            continue
+        asked.add(whole)
         strict = tuple(word for word in question if not word.isalpha() or word in NOT_ORDINARY)
         some = buckets[row.instruction, tuple(words_of(row.answer)), strict]
         counts = Counter(question)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.similarity.alike import Surplus, edits, same_words, shingle_similarity, surpluses
+from luthier.similarity.alike import Surplus, edits, same_words, shingle_similarity, surpluses, trimmed
 from luthier.similarity.ragged import Codes, Counts, Flags, Ragged, Unsigned, pick, run_hashes, spread
 from luthier.similarity.sharing import LONG_WORDS, MOST_EDITS, SHINGLE_WORDS
 from luthier.similarity.sketch import LEAST_QUESTIONED, Rows
@@ -29,6 +29,9 @@ LEAST_ANSWER = 8
 """Words of an answer from which on one in WORDS_PER_ANSWER_EDIT may differ; in fewer, each word may be the answer."""
 WORDS_PER_CONFLICT_EDIT = 16
 """The same for prompts that are reported because their answers differ."""
+LEAST_COMMON = 1 / 3
+"""Of the words between the first and the last difference of two prompts whose shingles are alike, so many must be
+common: else the one is the other's template with another filling."""
 LABEL_ROWS = 8
 """An answer of so many rows is a label: that two rows share it says nothing about them."""
 FUNCTION_WORDS = (
@@ -119,7 +122,8 @@ def judge(rows: Rows, facts: Facts, pairs: Counts, is_rare: Flags, *, jaccard: f
     is_near = is_answered & _within(prompts, per_edit)
     unsure = np.flatnonzero(is_answered & ~is_near)
     unsure = unsure[is_told[unsure] | _differ_little(rows, pairs[unsure], prompts.shorter[unsure])]
-    is_near[unsure] = _alike(rows, 0, pairs[unsure], prompts.some(unsure), jaccard=jaccard)
+    unsure = unsure[_alike(rows, 0, pairs[unsure], prompts.some(unsure), jaccard=jaccard)]
+    is_near[unsure] = ~_has_another_filling(rows, pairs[unsure])
     is_weak = is_answered & ~is_near & is_labelled & _within(prompts, WORDS_PER_EDIT)
     is_near |= is_weak
     # Such an answer says so little that prompts of the same words must have the same form, and the question no other
@@ -233,6 +237,14 @@ def _differ_little(rows: Rows, pairs: Counts, shorter: Counts) -> Flags:
     two = surpluses(*(rows.take(0, numbers) for numbers in pairs.T))
     lacking = np.maximum(*(some.per_pair(len(pairs)) for some in two))
     found: Flags = lacking <= shorter // WORDS_PER_ALIKE_EDIT
+    return found
+
+
+def _has_another_filling(rows: Rows, pairs: Counts) -> Flags:
+    """Whether prompts have hardly a word in common between their first difference and their last."""
+    left, right, _ = trimmed(*(rows.take(0, numbers) for numbers in pairs.T))
+    common = left.counts - surpluses(left, right)[0].per_pair(len(pairs))
+    found: Flags = common < LEAST_COMMON * np.minimum(left.counts, right.counts)
     return found
 
 

@@ -118,3 +118,16 @@ def test_what_must_be_equal_besides_keeps_rows_apart_but_tied():
     assert verdict(NearText(LONG, TOLD, fixed="tools"), NearText(edited, TOLD)) == "conflict"
     three = [NearText(LONG, TOLD, fixed="a"), NearText(LONG.upper(), TOLD, fixed="b"), NearText(LONG, TOLD, fixed="b")]
     assert found_in(three).group.tolist() == [0, 1, 1]
+
+
+def test_another_question_to_a_stock_answer_in_one_long_instruction_stays():
+    instruction = (
+        "You are given what a user said to an assistant. Write what the assistant says back to them. Keep it short and"
+        " polite, do not invent facts, and where you cannot know something then say so plainly and offer no guess at"
+        " all instead of an answer that might turn out to be wrong later on. "
+    )
+    answer = "Sorry, I can't answer that with the information that I have access to today."
+    asked = ("when will the first frost come to Boston?", "why do hurricanes happen in autumn?")
+    assert verdict(*(NearText(instruction + question, answer) for question in asked)) == "distinct"
+    again = NearText(instruction + "when might the very first frost of winter come over to Boston?", answer)
+    assert verdict(NearText(instruction + asked[0], answer), again) == "near"
