@@ -27,11 +27,14 @@ Texts = list[tuple[str, str]]
 
 def luthier(texts: Texts) -> list[int]:
     """Exact duplicates by the normal form, near ones by prompt and answer."""
-    from luthier.similarity import exact_key
+    from luthier.curate.duplicates import keys_of
+    from luthier.records import Example, Message
     from luthier.similarity.near import NearText, Sketches, near_duplicates
 
-    first: dict[str, int] = {}
-    same = [first.setdefault(exact_key(text), number) for number, text in enumerate(texts)]
+    first: dict[bytes, int] = {}
+    rows = [Example.of([Message(role="user", content=prompt), Message(role="assistant", content=answer)])
+            for prompt, answer in texts]  # fmt: skip
+    same = [first.setdefault(keys_of(row).exact, number) for number, row in enumerate(rows)]
     found = near_duplicates([Sketches.of([NearText(*text) for text in texts])])
     return grouped(len(texts), enumerate(found.group.tolist()), enumerate(same))
 

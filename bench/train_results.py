@@ -1,6 +1,8 @@
 """From the raw runs of `bench.train` to its numbers: speed, memory, agreement of the losses; and the rows of a table.
 
-    python -m bench.train_results [FILE...]     prints the table of docs/benchmarks.md from bench/results/train_*.json
+    python -m bench.train_results [FILE...]     prints the numbers of bench/results/train_*.json, or of the files
+
+The table of docs/benchmarks.md has the columns "tokens/s, steady", "peak memory" and "share of the float32 rate" of it.
 """
 
 from __future__ import annotations
@@ -92,8 +94,9 @@ def agreement(ours: Mapping[str, Any], theirs: Mapping[str, Any], *, precision: 
 
 
 HEADER = (
-    "| work | contender | tokens/s, steady | tokens/s, whole run | peak memory, MiB | Luthier is faster by |\n"
-    "| --- | --- | --- | --- | --- | --- |"
+    "| work | contender | tokens/s, steady | tokens/s, whole run | peak memory, MiB | share of the float32 rate "
+    "| Luthier is faster by |\n"
+    "| --- | --- | --- | --- | --- | --- | --- |"
 )
 
 
@@ -105,7 +108,9 @@ def table(results: Iterable[Mapping[str, Any]]) -> list[str]:
             steady, whole = numbers.get("steady_tokens_per_s"), numbers.get("whole_tokens_per_s")
             memory = numbers.get("cuda_peak_mib") or numbers["peak_mib"]
             ratio = result["ratios"].get(name, {}).get("steady")
+            share = numbers.get("of_float32_rate")
             cells = [result["work"], name, _cell(steady), _cell(whole), _cell(memory),
+                     f"{share['median']:.0%} [{share['min']:.0%}, {share['max']:.0%}]" if share else "",
                      f"{ratio['median']:.2f} [{ratio['min']:.2f}, {ratio['max']:.2f}]" if ratio else ""]  # fmt: skip
             rows.append("| " + " | ".join(cells) + " |")
     return rows

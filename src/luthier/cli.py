@@ -20,7 +20,8 @@ OUR_FAULT = 70
 app = typer.Typer(
     name="luthier",
     help="Builds, tunes and keeps in tune language models that follow instructions.",
-    epilog="Exit status: 0 done or ship, 1 hold or a failed check, 3 not enough evidence, 2 something to fix.",
+    epilog="Exit status: 0 done or ship, 1 hold or a failed check, 2 something to fix, 3 not enough evidence, "
+    "70 a fault of Luthier, 130 stopped with Ctrl-C. --debug, anywhere on the line, shows the traceback of an error.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -46,6 +47,12 @@ app.add_typer(versions_app, name="versions")
 Recipe = Annotated[Path, typer.Argument(help="A recipe in TOML; `luthier new` writes one.", show_default=False)]
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="key=value for any key of the recipe.", metavar="[key=value ...]")
+]
+EvaluateKeys = Annotated[
+    list[str] | None, typer.Argument(help="Keys of evaluate, and no others.", metavar="[evaluate.KEY=VALUE ...]")
+]
+ServeKeys = Annotated[
+    list[str] | None, typer.Argument(help="Keys of serve, and no others.", metavar="[serve.KEY=VALUE ...]")
 ]
 DataFiles = Annotated[list[Path], typer.Option("--data", help="A file of rows; give it again for more.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to.")]
@@ -110,9 +117,11 @@ def run(recipe: Recipe, overrides: Overrides = None, plain: Plain = False) -> No
 def curate(
     data: Annotated[list[Path] | None, typer.Option("--data", help="A file of rows; again for more.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write to.")] = None,
-    recipe: Annotated[Path | None, typer.Argument(help="A recipe, in place of --data and --out.")] = None,
+    recipe: Annotated[str | None, typer.Argument(help="A recipe, in place of --data and --out.")] = None,
     overrides: Overrides = None,
-    strict: Annotated[bool, typer.Option("--strict", help="End with status 2 if any row is unusable.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with status 2 (1 with --check-split) if any row is unusable.")
+    ] = False,
     check_split: Annotated[
         tuple[Path, Path] | None,
         typer.Option("--check-split", metavar="TRAIN TEST", help="Only look for rows of TEST that TRAIN gives away."),
@@ -125,11 +134,14 @@ def curate(
     from luthier.recipes.loading import as_tune, load_recipe
 
     if check_split is not None:
-        check = check_split_recipe(*check_split, say=says(as_json))
+        check = check_split_recipe(*check_split, strict=strict, say=says(as_json))
         print_found(check.to_json() if as_json else check, lambda found: found.lines(), as_json=as_json)
         raise typer.Exit(0 if check.is_apart else 1)
-    settings = None if recipe is None else as_tune(load_recipe(recipe, overrides))
-    ledger = recipe_main(settings, files=data or [], out=out, strict=strict, say=says(as_json))
+    keys = overrides or []
+    if recipe is not None and "=" in recipe and not Path(recipe).exists():  # no recipe, but the first key=value
+        keys, recipe = [recipe, *keys], None
+    settings = None if recipe is None else as_tune(load_recipe(Path(recipe), keys))
+    ledger = recipe_main(settings, files=data or [], out=out, strict=strict, overrides=keys, say=says(as_json))
     if as_json:
         print_json(ledger)
 
@@ -183,8 +195,10 @@ def train(recipe: Recipe, overrides: Overrides = None, plain: Plain = False) -> 
 
 
 @app.command()
-def evaluate(model: ModelDir, data: DataFiles, out: Out, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Examine a model on items: completions, grades, KPIs with intervals, a report. Options as evaluate.KEY=VALUE."""
+def evaluate(
+    model: ModelDir, data: DataFiles, out: Out, overrides: EvaluateKeys = None, as_json: AsJson = False
+) -> None:
+    """Examine a model on items: completions, grades, KPIs with intervals, a report."""
     from luthier.recipes.evaluate import main as recipe_main
 
     summary = recipe_main(model, files=data, out=out, overrides=overrides or [], say=says(as_json))
@@ -214,9 +228,9 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
     store: Annotated[str, typer.Option(help='Traces and feedback; "none" keeps nothing.')] = "sqlite:///traces.sqlite",
-    overrides: Overrides = None,
+    overrides: ServeKeys = None,
 ) -> None:
-    """The OpenAI API over your model, a chat page and an operations page. Options as serve.KEY=VALUE."""
+    """The OpenAI API over your model, a chat page and an operations page."""
     from luthier.recipes.serve import main as recipe_main
 
     recipe_main(model, settings={"host": host, "port": port, "store": store}, overrides=overrides or [], say=print_line)

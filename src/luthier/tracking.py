@@ -194,7 +194,8 @@ def _package(name: str) -> Any:
         raise ConfigError(
             "the run cannot be tracked",
             [Problem(where="run.track", found=f'"{name}", and no usable package of that name ({error})',
-                     expected=f"{name} installed", fix="pip install luthier[track], or take it out of run.track")],
+                     expected=f"{name} installed",
+                     fix='.venv/bin/pip install -e ".[track]", or take it out of run.track')],
         ) from None  # fmt: skip
 
 

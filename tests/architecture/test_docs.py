@@ -17,18 +17,20 @@ import pytest
 import typer
 
 from luthier.cli import app
-from luthier.config import all_keys, load_config, nested_config, parse_override
+from luthier.config import Config, all_keys, load_config, nested_config, parse_override
 from luthier.curate.files.reading import READERS
 from luthier.curate.shapes.recognising import SHAPES
 from luthier.evaluate.config import EvaluateConfig
 from luthier.graders import GRADERS, grader_by_name
 from luthier.recipes.evaluate import EvaluateRecipe
-from luthier.recipes.pretrain import PretrainRecipe
+from luthier.recipes.loading import KINDS
 from luthier.recipes.reference import PARTS, reference
 from luthier.recipes.serve import ServeRecipe
 from luthier.recipes.studying.config import StudyEvaluateConfig
 from luthier.recipes.tune import TuneRecipe
 from luthier.records import Completion, Example, Feedback, Grade, Message, Preference
+from luthier.tasks.collection import CollectionFile
+from luthier.tasks.files import TaskFile
 from luthier.traces import Trace
 
 ROOT = Path(__file__).parents[2]
@@ -38,8 +40,9 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 NOT_SHELL = {"toml", "python", "json", "text"}
+SHELL = {"bash", "console"}
 SHARED_NAMES = EvaluateConfig.model_fields.keys() & StudyEvaluateConfig.model_fields.keys()
-KEYS = {key.path for kind in (TuneRecipe, PretrainRecipe, EvaluateRecipe, ServeRecipe) for key in all_keys(kind)}
+KEYS = {key.path for kind in (*KINDS.values(), EvaluateRecipe, ServeRecipe) for key in all_keys(kind)}
 
 
 class Snippet(NamedTuple):
@@ -70,7 +73,7 @@ def prose(page: Path) -> str:
 
 def command_lines() -> Iterator[Snippet]:
     """Every line of a shell block that runs luthier; variables before it and continued lines are understood."""
-    for block in blocks("bash", "sh", "console"):
+    for block in blocks(*SHELL):
         for line in block.text.replace("\\\n", " ").splitlines():
             words = shlex.split(line.removeprefix("$ "), comments=True)
             while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
@@ -132,19 +135,41 @@ def test_every_command_is_in_the_index():
     assert [name for name in typer.main.get_command(app).commands if f"`luthier {name}`" not in index] == []
 
 
+def test_the_index_names_every_command_that_prints_json():
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z ]+)`", index.partition("`--json` prints the result of ")[2].partition(";")[0]))
+    commands = typer.main.get_command(app).commands
+    prints = {name for name, command in commands.items() if any("--json" in spec.opts for spec in command.params)}
+    assert named == prints | {"versions list", "runs"}
+
+
 @each(blocks("toml"))
 def test_every_recipe_validates(text, tmp_path):
     """A whole recipe as it stands; a part of one with what it leaves to the reader filled in."""
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(text, encoding="utf-8")
     data = tomllib.loads(text)
-    is_pretrain = data.get("recipe") == "pretrain"
-    needed = {"run.dir": "r"} if is_pretrain else {"model.base": "base", "data.files": ["rows.jsonl"], "run.dir": "r"}
+    kind = kind_of(data)
+    needed = {"run.dir": "r"} if "run" in kind.model_fields else {}
+    if kind is TuneRecipe:
+        needed |= {"model.base": "base", "data.files": ["rows.jsonl"]}
     missing = [f"{key}={json.dumps(value)}" for key, value in needed.items()
                if key.partition(".")[2] not in data.get(key.partition(".")[0], {})]  # fmt: skip
     if "run" in data:
         assert missing == [], "a recipe with a [run] table is a whole one"
-    load_config(PretrainRecipe if is_pretrain else TuneRecipe, recipe, missing)
+    load_config(kind, recipe, missing)
+
+
+def kind_of(data: dict[str, Any]) -> type[Config]:
+    """The config of a TOML file on a page: a task, the settings of a collection, or the recipe that it names."""
+    if "templates" in data:
+        return TaskFile
+    return CollectionFile if data.keys() & {"unseen_templates", "held_out"} else KINDS[data.get("recipe", "tune")]
+
+
+def test_every_fence_is_in_a_language_that_is_checked_or_is_text():
+    used = {match[1] for page in PAGES for match in FENCE.finditer(page.read_text(encoding="utf-8"))}
+    assert used <= NOT_SHELL | SHELL
 
 
 @each(blocks("json"))
@@ -223,10 +248,16 @@ def test_every_make_target_that_is_named_exists():
 
 
 def test_every_dependency_has_its_reason():
+    """Under the heading of its kind: needed, an extra, or for development."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    named = [*project["dependencies"], *(spec for extra in project["optional-dependencies"].values() for spec in extra)]
-    reasons = set(re.findall(r"^- `([\w-]+)`: ", (DOCS / "design.md").read_text(encoding="utf-8"), re.MULTILINE))
-    assert {re.split(r"[<>=\[]", spec)[0] for spec in named} == reasons
+    extras = project["optional-dependencies"]
+    develop = extras.pop("dev")
+    section = (DOCS / "design.md").read_text(encoding="utf-8").partition("\n## Dependencies\n")[2]
+    parts = re.split(r"\nExtras, asked for by name:\n|\nFor development:\n", section)
+    wanted = [project["dependencies"], [spec for extra in extras.values() for spec in extra], develop]
+    for part, specs in zip(parts, wanted, strict=True):
+        reasons = re.findall(r"^- `([\w-]+)`: ", part, re.MULTILINE)
+        assert sorted(reasons) == sorted(re.split(r"[<>=\[]", spec)[0] for spec in specs)
 
 
 def test_every_page_is_in_the_index():

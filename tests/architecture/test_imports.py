@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,9 +15,10 @@ import pytest
 import luthier
 
 SRC = Path(luthier.__file__).parent
+ROOT = Path(__file__).parents[2]
 LAYERS = [
     ["errors"],
-    ["config", "provenance", "languages", "records", "stats", "similarity", "privacy"],
+    ["config", "provenance", "languages", "refusals", "records", "stats", "similarity", "privacy"],
     ["runs", "versions", "tasks", "tracking", "live"],
     ["models", "graders", "traces", "reports", "terminal"],
     ["curate", "select", "train", "evaluate", "serve", "monitor", "improve"],
@@ -64,7 +66,27 @@ def parts_imported(path: Path) -> set[str]:
 
 def test_every_part_has_a_layer():
     on_disk = {part_of(path) for path in FILES}
-    assert on_disk <= set(LEVEL), f"give {on_disk - set(LEVEL)} a layer here, and a line in the tree of the docs"
+    assert on_disk <= set(LEVEL), f"give {on_disk - set(LEVEL)} a layer here, in docs/design.md and in README.md"
+
+
+def fence_below(heading: str, page: str) -> str:
+    """The first fenced block of a section."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return text.partition(f"\n## {heading}\n")[2].partition("```text\n")[2].partition("```")[0]
+
+
+def test_the_design_page_shows_these_layers_and_where_torch_may_be():
+    shown = [line.split() for line in fence_below("Layers", "docs/design.md").splitlines()]
+    assert [level for level, *_ in shown] == [str(depth) for depth in range(len(LAYERS))]
+    names = [{name.rstrip("*") for name in names} for _, *names in shown]
+    assert names == [set(layer) for layer in LAYERS]
+    assert {name.rstrip("*") for _, *names in shown for name in names if name.endswith("*")} == MAY_USE_TORCH
+
+
+def test_the_tree_of_the_readme_has_every_part():
+    tree = fence_below("What is where", "README.md").partition("src/luthier/\n")[2].partition("\ntests/")[0]
+    shown = re.findall(r"^ +((?:\w+(?:/|\.py) +)+)", tree, re.MULTILINE)
+    assert sorted(re.split(r"/|\.py", name)[0] for line in shown for name in line.split()) == sorted(LEVEL)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SRC).as_posix())

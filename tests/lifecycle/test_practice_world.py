@@ -1,4 +1,4 @@
-"""The demo as it ships: minutes of training, so these run with `make test-slow`."""
+"""The demo as it ships. What trains it takes minutes and runs with `make test-slow`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from bench.grpo_practice import measure
 
 from luthier.recipes.demo import BASE, main
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
@@ -21,6 +19,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     return out, said
 
 
+@pytest.mark.slow
 def test_the_demo_beats_its_base_on_unseen_phrasings_with_an_interval_that_excludes_zero(demo) -> None:
     out, said = demo
     check = json.loads((out / "gate.json").read_text())["checks"][0]
@@ -30,6 +29,7 @@ def test_the_demo_beats_its_base_on_unseen_phrasings_with_an_interval_that_exclu
     assert "Answers side by side" in page and "What it forgot" in page and len(page) < 5_000_000
 
 
+@pytest.mark.slow
 def test_a_second_demo_reuses_every_stage(demo) -> None:
     out, _ = demo
     said: list[str] = []
@@ -37,6 +37,7 @@ def test_a_second_demo_reuses_every_stage(demo) -> None:
     assert sum("reused" in line for line in said) == 6
 
 
+@pytest.mark.slow
 def test_reinforcement_raises_the_reward_on_unseen_prompts(demo, tmp_path) -> None:
     out, _ = demo
     found = measure(out / "train" / "model", tmp_path, steps=30, lr=1e-4)["unseen"]["difference"]

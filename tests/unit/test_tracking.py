@@ -145,7 +145,7 @@ def test_a_missing_package_is_an_error_that_says_how_to_get_it(name, tmp_path, m
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ConfigError, match=r"run\.track: found \"" + name) as raised:
         tracker(name, tmp_path, {})
-    assert "pip install luthier[track]" in str(raised.value)
+    assert '.venv/bin/pip install -e ".[track]"' in str(raised.value)
 
 
 def test_an_unknown_service_is_an_error_that_lists_the_known(tmp_path):

@@ -190,7 +190,7 @@ def _drop_near_held_out(table: Gathered, pairs: NearPairs) -> None:
     """Leave out what is near a held-out row, through however many rows, and what asks nearly what one asks."""
     group = connected(len(table), pairs.rows[~pairs.is_conflict])
     is_held = np.zeros(len(table), bool)  # by group, of which there are at most as many as rows
-    is_held[group[~table.is_learnt]] = True
+    is_held[group[table.is_held]] = True
     is_asked = np.zeros(len(table), bool)
     left, right = group[pairs.rows[pairs.is_conflict]].T
     is_asked[left[is_held[right]]] = is_asked[right[is_held[left]]] = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -15,10 +16,11 @@ STEP_NAMES: tuple[StepName, ...] = get_args(StepName)
 """Every step, in the order that is the default."""
 ROW_STEPS: tuple[StepName, ...] = ("clean", "language", "personal", "review")
 """Steps that look at one row at a time and may change it; the others compare rows and change none."""
-NEEDS: dict[StepName, str] = {
-    "language": "languages.keep", "leaks": "leaks.against", "review": "decisions", "select": "select.keep"
+READ_BY: dict[str, StepName] = {
+    "languages": "language", "personal": "personal", "decisions": "review", "near": "near", "leaks": "leaks",
+    "labels": "labels", "select": "select",
 }  # fmt: skip
-"""Keys that only this step reads, and that somebody sets because they want it."""
+"""Keys of CurateConfig that one step alone reads."""
 
 
 class DataConfig(Config):
@@ -142,11 +144,13 @@ class CurateConfig(Config):
     held_out_share: float = Field(0.1, ge=0, lt=1, json_schema_extra=known_as("test_size", "val_size", "eval_share"))
     """Share of the prompts that only evaluation reads. Not used where `data.held_out` names files."""
     seed: int = 0
-    """Chooses the prompts of dev and held_out. A prompt stays where it is when rows are added."""
+    """Chooses the prompts of dev and held_out. A prompt stays where it is when rows are added, but for small sets of
+    which chance left a part empty."""
     licence: str | None = Field(None, json_schema_extra=known_as("license"))
     """Licence of the rows that state none."""
     columns: dict[str, str] = Field(default_factory=dict, json_schema_extra=known_as("column_mapping", "rename"))
-    """Names of your columns and what they are here: columns = {Frage = "prompt", Antwort = "completion"}."""
+    """Names of your columns and what they are here: columns = {Frage = "prompt", Antwort = "completion"}. A name
+    that no file has is warned of."""
     languages: LanguagesConfig = LanguagesConfig()
     personal: PersonalConfig = PersonalConfig()
     near: NearConfig = NearConfig()
@@ -177,12 +181,37 @@ class CurateConfig(Config):
         reason = wrong_order(self.steps)
         if reason is not None:
             raise ValueError(reason)
-        wanted = {"language": self.languages.keep, "leaks": self.leaks.against, "review": self.decisions,
-                  "select": self.select.keep}  # fmt: skip
-        for step, key in NEEDS.items():
-            if wanted[step] and step not in self.steps:
-                raise ValueError(f'{key} is set, but steps leaves "{step}" out')
         return self
+
+    @model_validator(mode="after")
+    def _is_read(self) -> CurateConfig:
+        faults = list(_unread(self))
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+
+def _unread(config: CurateConfig) -> Iterator[str]:
+    """What is said against keys that are set and that nothing reads."""
+    for key, step in READ_BY.items():
+        if step not in config.steps:
+            for name in _changed(key, config):
+                yield f'{name} is set, but steps leaves "{step}" out'
+    near, leaks, select = config.near, config.leaks, config.select
+    if near.action == "flag" and near.keep != NearConfig().keep:
+        yield 'near.keep is set, but with near.action = "flag" all rows are kept; leave it out'
+    if not leaks.against and leaks.action != LeaksConfig().action:
+        yield "leaks.action is set, but leaks.against names no file of questions"
+    if select.keep is None and select.methods != SelectConfig().methods:
+        yield "select.methods is set, but without select.keep all rows are kept"
+
+
+def _changed(key: str, config: CurateConfig) -> list[str]:
+    """The names of what is not as by default under a key: "decisions", or "near.jaccard"."""
+    value, usual = getattr(config, key), CurateConfig.model_fields[key].default
+    if not isinstance(value, Config):
+        return [key] if value != usual else []
+    return [f"{key}.{name}" for name in type(value).model_fields if getattr(value, name) != getattr(usual, name)]
 
 
 def wrong_order(steps: tuple[StepName, ...]) -> str | None:

@@ -65,6 +65,13 @@ def read_texts(table: Gathered, goes_to: np.ndarray, *, most: int = MOST_ROWS) -
     return RowTexts([_text(int(row), table.record(int(row))) for row in chosen], len(rows))
 
 
+def words_in(text: str) -> list[str]:
+    """The words that `num_words` counts, in no order."""
+    if text.isascii():
+        return text.split()
+    return [*SIGNS.findall(text), *SIGNS.sub(" ", text).split()]
+
+
 def num_words(text: str) -> int:
     """Words between blanks; of scripts that write none, such as Chinese, each sign counts.
 

@@ -130,6 +130,6 @@ def _ray() -> Any:
         raise ConfigError(
             "Ray is not installed",
             [Problem(where="curate.engine", found='"ray", and no package ray', expected="Ray in this environment",
-                     fix='pip install "luthier[ray]", or set curate.engine = "local"')],
+                     fix='.venv/bin/pip install -e ".[ray]", or set curate.engine = "local"')],
         ) from None  # fmt: skip
     return ray

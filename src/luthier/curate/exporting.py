@@ -7,12 +7,14 @@
 What a shape cannot carry is counted and told in the README and in the ledger: a row whose loss weights would be lost is
 left out, since it would train on what must not be trained on. Fields that no shape knows (further accepted answers,
 options, grading, links) are counted as lost.
+
+Each folder holds the mark made-by-luthier. One that has files and no mark is somebody's own: it is never written to.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +25,8 @@ import orjson
 from luthier.curate.export_texts import AXOLOTL_YAML, LLAMA_FACTORY_INFO, README_OF
 from luthier.curate.ledger import by_count, write_object, write_whole
 from luthier.curate.outputs import GOES_TO, PREFERENCES
+from luthier.curate.workplace import MARK
+from luthier.errors import ConfigError, Problem
 from luthier.records import Message
 from luthier.records.jsonl import parse_json
 
@@ -53,14 +57,54 @@ class Exported(NamedTuple):
 
 
 def export(out: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Write the exports of a curated folder; returns for the ledger what each holds and what it could not carry."""
-    for name in SHAPES.keys() - set(names):  # of an earlier curation, with other rows
-        shutil.rmtree(out / "export" / name, ignore_errors=True)
+    """Write the exports of a curated folder; returns for the ledger what each holds and what it could not carry.
+
+    ConfigError when a folder to write to holds somebody's own files. An export of an earlier curation that `names`
+    leaves out is deleted, file by file: whatever else was put beside it stays.
+    """
+    refuse_foreign(out, names)
+    for name in sorted(SHAPES.keys() - set(names)):  # of an earlier curation, with other rows
+        _remove(out / "export" / name)
     return {name: _exported(out, name)._asdict() for name in names}
+
+
+def refuse_foreign(out: Path, names: Sequence[str]) -> None:
+    """ConfigError when an export would be written where somebody keeps files of his own."""
+    folders = [out / "export" / name for name in names]
+    problems = [
+        Problem(where=str(folder), found=f"files that no curation made: there is no {MARK}",
+                expected="a folder of an earlier export, an empty one, or none",
+                fix="move it away, or name another folder to write to")
+        for folder in folders if _is_foreign(folder)
+    ]  # fmt: skip
+    if problems:
+        raise ConfigError("the folder of an export is not ours", problems)
+
+
+def _is_foreign(folder: Path) -> bool:
+    if not folder.is_dir():
+        return any(path.exists() and not path.is_dir() for path in (folder.parent, folder))
+    return not (folder / MARK).is_file() and any(folder.iterdir())
+
+
+def _remove(folder: Path) -> None:
+    """Delete what an export wrote, its mark last and only where nothing else is left; without the mark, nothing."""
+    if not (folder / MARK).is_file():
+        return
+    for name in FILES:
+        for path in (folder / name, folder / f"{name}.partial"):
+            path.unlink(missing_ok=True)
+    if [path.name for path in folder.iterdir()] == [MARK]:
+        (folder / MARK).unlink()
+        for empty in (folder, folder.parent):
+            with contextlib.suppress(OSError):  # the other exports, or whatever somebody keeps there
+                empty.rmdir()
 
 
 def _exported(out: Path, name: str) -> Exported:
     folder = out / "export" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
     shape, ending = SHAPES[name]
     told: Counter[str] = Counter()
     rows: dict[str, int] = {}
@@ -163,6 +207,9 @@ def axolotl_rows(record: Record, is_pair: bool) -> list[dict[str, Any]]:
 SHAPES: Mapping[str, tuple[Shape, str]] = {
     "trl": (trl_rows, "jsonl"), "llama-factory": (sharegpt_rows, "json"), "axolotl": (axolotl_rows, "jsonl"),
 }  # fmt: skip
+FILES = (*(f"{part}.{ending}" for part in GOES_TO for ending in ("jsonl", "json")),
+         "dataset_info.json", "config.yaml", "README.md")  # fmt: skip
+"""All that an export writes, whatever its shape, but the mark."""
 
 
 def _trained(turns: Sequence[Record]) -> list[int]:

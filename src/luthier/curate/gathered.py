@@ -50,7 +50,7 @@ class Gathered:
 
     def __init__(self, files: Sequence[Path], num_learnt: int, shards: Sequence[Shard]) -> None:
         """Shards in input order; those of files from `num_learnt` on are evaluated on and not learnt."""
-        self.files, self.shards = list(files), list(shards)
+        self.files, self.num_learnt, self.shards = list(files), num_learnt, list(shards)
         sizes = [len(shard.rows) for shard in self.shards]
         self.starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         self.file_of_shard = [int(shard.folder.name.partition("-")[0]) for shard in self.shards]
@@ -73,6 +73,12 @@ class Gathered:
         """[N] bool"""
         kept: np.ndarray = self.fate == KEPT
         return kept
+
+    @property
+    def is_held(self) -> np.ndarray:
+        """[N] bool: kept, out of the held-out files, and evaluated on, as a preference among these is not."""
+        held: np.ndarray = self.is_kept & ~self.is_learnt & ~self.column("is_preference")
+        return held
 
     def column(self, name: str) -> np.ndarray:
         """One field of ROW, of every record."""

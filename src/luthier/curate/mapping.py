@@ -18,10 +18,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from luthier.curate.columns import Columns
 from luthier.curate.config import ROW_STEPS, CurateConfig, StepName
 from luthier.curate.duplicates import KEY_BYTES, Keys, keys_of, pairs_of
 from luthier.curate.files.chunks import Chunk, content_of, rows_of, some_of
 from luthier.curate.files.raw import RawRow
+from luthier.curate.labels.endings import may_break_off
 from luthier.curate.labels.groups import LabelKeys
 from luthier.curate.labels.step import ANSWERS, faulty_answers, label_keys, save_keys
 from luthier.curate.ledger import quarantine_entry
@@ -29,7 +31,7 @@ from luthier.curate.personal import redaction_of
 from luthier.curate.review.decisions import Decision
 from luthier.curate.shapes.recognising import convert
 from luthier.curate.shards import EDGE, ROW, Notes, Writer, read_notes
-from luthier.curate.steps import ROW_STEPS_BY_NAME, Row, Settings
+from luthier.curate.steps import ROW_STEPS_BY_NAME, Row, Settings, count_findings
 from luthier.records import Example, Message, Preference
 from luthier.records.jsonl import to_bytes
 from luthier.similarity.containment import QuestionIndex
@@ -39,8 +41,6 @@ BATCH_ROWS = 512
 """Rows that go through a step together: few enough to stay in the processor's cache, enough to time a step by."""
 BATCH_BYTES = 4 << 20
 """Fewer go together when they have so many bytes."""
-SENTENCE_WORDS = 8
-"""A shorter answer is a word, a name or a number, and need not end like a sentence."""
 NO_NAME = ""
 _USUAL_ROLES, _USUAL_WEIGHTS = (["user"], ["user", "assistant"]), ([0.0], [0.0, 1.0])
 
@@ -80,9 +80,11 @@ def make_shard(chunk: Chunk, job: Job) -> Done:
         return Done(chunk.name, chunk.file, old.num_inputs, chunk.bytes_before_end, True)
     with Writer(folder) as writer:
         maker = _Maker(job, writer, key, is_learnt=chunk.file < job.num_learnt)
-        raw = rows_of(chunk, job.config.columns)
+        columns = Columns(job.config.columns)
+        raw = rows_of(chunk, columns)
         while batch := maker.read(raw):
             maker.take(batch)
+        maker.notes.counts["columns"].update(columns.met)
         maker.finish()
     return Done(chunk.name, chunk.file, maker.num_inputs, chunk.bytes_before_end, False)
 
@@ -116,12 +118,13 @@ class _Maker:
     def take(self, batch: Sequence[RawRow]) -> None:
         """Rows of the file: convert them, take them through the row steps, and write them."""
         with self.timed("read"):
-            rows = [row for raw in batch for row in self._converted(raw)]
+            rows = made = [row for raw in batch for row in self._converted(raw)]
         for name in self.job.config.steps:
             if name in ROW_STEPS:
                 with self.timed(name):
                     self._step(name, rows)
                 rows = [row for row in rows if row.dropped is None]
+        count_findings(made, self.notes.counts)
         with self.timed("keys"):
             records = [row.record for row in rows]
             keys = [keys_of(record) for record in records]
@@ -206,9 +209,8 @@ class _Maker:
         entries["line"] = [row.line for row in rows]
         entries["part"] = [row.part for row in rows]
         entries["input"] = [row.input for row in rows]
-        entries["prompt_chars"] = [sum(len(message.content) for message in record.prompt) for record in records]
         entries["answer_chars"] = [len(answer) for answer in answers]
-        entries["is_cut"] = [is_cut(answer) for answer in answers]
+        entries["is_cut"] = [may_break_off(answer) for answer in answers]
         entries["is_preference"] = [isinstance(record, Preference) for record in records]
         entries["has_links"] = [bool(record.links) for record in records]
         for what, numbers in self.names.items():
@@ -234,16 +236,6 @@ def asked(record: Example | Preference) -> str:
 def answer_of(record: Example | Preference) -> str:
     """The answer that is learnt: the first accepted one, or the one that is preferred."""
     return record.chosen if isinstance(record, Preference) else record.target or ""
-
-
-def is_cut(answer: str) -> bool:
-    """Whether an answer of some length ends within a sentence.
-
-    >>> is_cut("Because the sky scatters blue light more than red, and"), is_cut("Blue"), is_cut("It is blue.")
-    (True, False, False)
-    """
-    end = answer.rstrip()[-1:]
-    return (end.isalpha() or end in (",", ";", ":", "-")) and answer.count(" ") >= SENTENCE_WORDS - 1
 
 
 def near_text(record: Example | Preference) -> NearText:

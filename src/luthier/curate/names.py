@@ -17,8 +17,6 @@ PREFERENCE_NAMES = ("chosen", "rejected", "chosen_messages", "rejected_messages"
 RECORD_NAMES = ("targets", "choices", "grading", "cluster", "template", "links", "licence", "generator")
 """Fields of our own Example that no other shape has; one of them makes a row of messages ours."""
 
-KNOWN_NAMES = frozenset((*PROMPT_NAMES, *INPUT_NAMES, *ANSWER_NAMES, *CONVERSATION_NAMES, *PREFERENCE_NAMES))
-"""The header of a table holds at least one of these."""
 LABEL_NAMES = ("label", "kto_tag")
 """Under which a row says whether its answer is a good one."""
 TOOL_NAMES = ("tools", "functions")

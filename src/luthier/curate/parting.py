@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,9 @@ ON_HELD_OUT_PROMPT = "preference on a held-out prompt"
 IN_HELD_OUT_FILE = "preference in a held-out file"
 LINKED_HELD_OUT = "link to a held-out row"
 HELD_OUT = PARTS.index("held_out")
+SHOWN_ROWS = 10
+"""Of a piece of a file without usable rows, so many are told with what is wrong."""
+SAID = ("where", "found", "expected", "fix")
 
 
 def ties_of(table: Gathered) -> Ties:
@@ -62,16 +67,18 @@ def drop_linked(table: Gathered, ties: Ties) -> None:
     has mostly cut one collection in two, and the rows on the one side that must go are known.
     """
     links = first_of(ties.links)
-    is_held = (table.is_kept & ~table.is_learnt & ~table.column("is_preference"))[ties.link_rows]
+    is_held = table.is_held[ties.link_rows]
     rows = np.unique(ties.link_rows[np.isin(links, links[is_held])])
     table.drop(rows[(table.is_kept & table.is_learnt)[rows]], LINKED_HELD_OUT)
 
 
-def parted(table: Gathered, ties: Ties, config: CurateConfig, *, has_held_out: bool) -> tuple[np.ndarray, Groups]:
+def parted(
+    table: Gathered, ties: Ties, config: CurateConfig, *, has_held_out: bool, say: Callable[[str], None]
+) -> tuple[np.ndarray, Groups]:
     """For each record a number in GOES_TO, NOWHERE for those that are not kept; and the groups that stay together.
 
     A preference in a group that is held out is dropped: training on it would leak. Where held-out rows were given as
-    files (`has_held_out`), they are held_out, and their preferences are dropped.
+    files (`has_held_out`), they are held_out, and their preferences are dropped. `say` hears which parts were filled.
     """
     goes_to = np.full(len(table), NOWHERE, np.uint8)
     is_preference = table.column("is_preference")
@@ -80,10 +87,14 @@ def parted(table: Gathered, ties: Ties, config: CurateConfig, *, has_held_out: b
     has_example = np.zeros(len(found.names), bool)
     has_example[found.of_row[~is_preference[rows]]] = True
     part_of = np.full(len(found.names), PARTS.index("train"), np.uint8)
-    part_of[has_example] = assign(
+    assigned = assign(
         [name for name, has in zip(found.names, has_example, strict=True) if has],
         dev_share=config.dev_share, held_out_share=0.0 if has_held_out else config.held_out_share, seed=config.seed,
     )  # fmt: skip
+    part_of[has_example] = assigned.parts
+    for part in assigned.filled:
+        say(f"curate | warning: the rows are so few that by chance none came to {part}; it was filled with some, which "
+            "may go elsewhere when rows are added")  # fmt: skip
     goes_to[rows] = np.where(is_preference[rows], GOES_TO.index(PREFERENCES), part_of[found.of_row])
     leaking = rows[is_preference[rows] & (part_of[found.of_row] == HELD_OUT)]
     table.drop(leaking, ON_HELD_OUT_PROMPT)
@@ -92,7 +103,20 @@ def parted(table: Gathered, ties: Ties, config: CurateConfig, *, has_held_out: b
     goes_to[apart] = HELD_OUT
     table.drop(apart[is_preference[apart]], IN_HELD_OUT_FILE)
     goes_to[apart[is_preference[apart]]] = NOWHERE
-    return goes_to, found
+    return goes_to, replace(found, filled=assigned.filled)
+
+
+def no_held_out(table: Gathered) -> DataError:
+    """The error of held-out files of which no row is left, so that nothing could be evaluated on."""
+    problems = [
+        Problem(where=str(path), found="no row that is kept", expected="rows to evaluate on",
+                fix="see quarantine.jsonl and dropped.jsonl for its rows, or leave the file out of data.held_out")
+        for path in table.files[table.num_learnt :]
+    ]  # fmt: skip
+    for number, shard in zip(table.file_of_shard, table.shards, strict=True):
+        found = shard.lines("quarantine") if number >= table.num_learnt else ()
+        problems += [Problem(**{name: entry[name] for name in SAID}) for _, entry in islice(found, SHOWN_ROWS)]
+    return DataError("no row of data.held_out can be used", problems)
 
 
 def certificate(table: Gathered, ties: Ties, goes_to: np.ndarray, *, has_sketches: bool) -> dict[str, Any]:
@@ -122,7 +146,9 @@ def certificate(table: Gathered, ties: Ties, goes_to: np.ndarray, *, has_sketche
     return {**counts, "largest_similarity": largest, "shared_words": words}
 
 
-def ties_by_kind(found: Groups) -> Mapping[str, int]:
-    """How many ties of each kind held rows together, and the largest group."""
+def told_of(found: Groups) -> dict[str, Any]:
+    """What the certificate says of groups: how many ties of each kind held rows together, the largest group, and which
+    parts had to be filled."""
     sizes = np.bincount(found.of_row, minlength=1)
-    return {**found.edges, "groups": len(found.names), "largest group": int(sizes.max())}
+    ties = {**found.edges, "groups": len(found.names), "largest group": int(sizes.max())}
+    return {"ties": ties, "filled": list(found.filled)}

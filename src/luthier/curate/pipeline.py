@@ -32,17 +32,26 @@ import numpy as np
 from luthier.curate import engines
 from luthier.curate.bias.survey import find_bias, write_bias
 from luthier.curate.card.page import write_card
+from luthier.curate.columns import Columns
 from luthier.curate.comparing import SET_STEPS, Comparison, drop_doubted
 from luthier.curate.config import ROW_STEPS, CurateConfig
 from luthier.curate.counted_texts import read_texts
-from luthier.curate.exporting import export
+from luthier.curate.exporting import export, refuse_foreign
 from luthier.curate.files.chunks import chunks, piece_bytes
 from luthier.curate.files.reading import check_files, data_files, no_rows
 from luthier.curate.gathered import Gathered
 from luthier.curate.ledger import NOT_STATED, account, by_count, write_object
 from luthier.curate.mapping import Job
 from luthier.curate.outputs import GOES_TO, NAMES, NOWHERE, PREFERENCES, write_examples, write_outputs
-from luthier.curate.parting import certificate, check_overlap, drop_linked, parted, ties_by_kind, ties_of
+from luthier.curate.parting import (
+    certificate,
+    check_overlap,
+    drop_linked,
+    no_held_out,
+    parted,
+    ties_of,
+    told_of,
+)
 from luthier.curate.progress import Progress
 from luthier.curate.questions import Questions, read_questions
 from luthier.curate.review.decisions import read_decisions
@@ -122,13 +131,15 @@ def curate(
     """Make trusted examples of raw files and write them to the folder `out`.
 
     DataError when a file cannot be used or is one of the outputs, when a prompt of `files` is in `held_out_files` too,
-    when no row is kept, and under `config.strict` when a row was quarantined. ConfigError when another run writes to
-    `out`, and when `config.select.keep` is more than there is. All but the first two and the other run come after the
-    outputs were written. With more than one worker a script that calls this needs `if __name__ == "__main__":`, as the
-    workers import it.
+    when no row is kept, or none of `held_out_files`, and under `config.strict` when a row was quarantined. ConfigError
+    when another run writes to `out`, when somebody's own files are where an export goes, and when `config.select.keep`
+    is more than there is. What is said of rows that were not kept, quarantined or selected comes after the outputs were
+    written. With more than one worker a script that calls this needs `if __name__ == "__main__":`, as the workers
+    import it.
     """
     timings = Timings()
     inputs = _inputs(files, held_out_files, out, config, say)
+    refuse_foreign(out, config.export)
     with work_folder(out) as folder:
         done = _done(inputs, out, folder, config, allow_overlap, timings, say)
     ledger, problems = done.curated.ledger, done.curated.problems
@@ -161,10 +172,11 @@ def _done(
     inputs: Inputs, out: Path, folder: Path, config: CurateConfig, allow_overlap: bool, timings: Timings, say: Say
 ) -> Finished:
     """Do it all, in the work folder `folder`."""
-    questions = read_questions(inputs.against, columns=config.columns) if inputs.against else None
+    columns = Columns(config.columns)
+    questions = read_questions(inputs.against, columns=columns) if inputs.against else None
     job = _job(folder, config, questions, num_learnt=len(inputs.learnt), say=say)
     timings.mark("questions")
-    table = _mapped([*inputs.learnt, *inputs.held_out], job, config, say)
+    table = _mapped([*inputs.learnt, *inputs.held_out], job, config, columns, say)
     timings.mark("map")
     is_apart = bool(inputs.held_out) and not allow_overlap
     if is_apart:
@@ -174,22 +186,24 @@ def _done(
     ties = ties_of(table)
     if is_apart:
         drop_linked(table, ties)
-    goes_to, found = parted(table, ties, config, has_held_out=bool(inputs.held_out))
+    goes_to, found = parted(table, ties, config, has_held_out=bool(inputs.held_out), say=say)
     gone = drop_doubted(table, work, goes_to == TRAIN)
     goes_to[gone] = NOWHERE
     if len(gone):
         steps["labels"]["rows_out"] -= len(gone)
     timings.mark("split")
-    subset, refused = None, None
+    subset = None
+    refused: LuthierError | None = None
     try:
         subset = _selected(table, goes_to, config, steps, timings) if "select" in config.steps else None
     except ConfigError as error:  # told when all is written: the work was done, and another number needs no new run
         refused = error
-    proof = certificate(table, ties, goes_to, has_sketches="near" in config.steps) | {"ties": ties_by_kind(found)}
+    proof = certificate(table, ties, goes_to, has_sketches="near" in config.steps) | told_of(found)
     timings.mark("split")
     flags = write_outputs(out, table, goes_to, work)
     ledger = _ledger(table, goes_to, work, job) | {
-        "flagged": by_count(flags), "certificate": proof, "steps": steps, "select": subset.report if subset else {}
+        "flagged": by_count(flags), "certificate": proof, "steps": steps, "select": subset.report if subset else {},
+        "columns_not_met": sorted(config.columns.keys() - columns.met),
     }  # fmt: skip
     paths = {name: out / f"{name}.jsonl" for name in NAMES} | {
         "ledger": out / "ledger.json", "bias": out / "bias.json", "card": out / "card.html",
@@ -206,6 +220,8 @@ def _done(
     timings.mark("write")
     write_object(paths["timings"], _timed(timings, table, config))
     counts = {**ledger["splits"], PREFERENCES: ledger[PREFERENCES]}
+    if inputs.held_out and not counts["held_out"]:
+        refused = no_held_out(table)
     curated = Curated(paths=paths, ledger=ledger, counts=counts, problems=tuple(_problems(table)))
     return Finished(curated, len(_empty_files(table)) + sum(ledger["quarantined"].values()), refused)
 
@@ -228,10 +244,10 @@ def _job(work: Path, config: CurateConfig, questions: Questions | None, *, num_l
     return Job(config, work, num_learnt, f"{hashed.hexdigest()} {num_learnt}", path, decisions)
 
 
-def _mapped(files: Sequence[Path], job: Job, config: CurateConfig, say: Say) -> Gathered:
-    """Every piece of every file as a shard, and all of them as one table."""
+def _mapped(files: Sequence[Path], job: Job, config: CurateConfig, columns: Columns, say: Say) -> Gathered:
+    """Every piece of every file as a shard, and all of them as one table; `columns` hears which names were met."""
     most = config.memory_mb and config.memory_mb * 2**20 // MAPPED_SHARE
-    pieces = chunks(files, columns=config.columns, size=piece_bytes(files, most=most))
+    pieces = chunks(files, columns=columns, size=piece_bytes(files, most=most))
     progress = Progress(say, [path.stat().st_size for path in files])
     names = []
     for done in engines.run(pieces, job, engine=config.engine, workers=config.workers):
@@ -244,6 +260,9 @@ def _mapped(files: Sequence[Path], job: Job, config: CurateConfig, say: Say) -> 
         say(f"curate | {path} | {shapes.total():,} rows | {shown or 'nothing'}")
         if not shapes:
             say(f"curate | warning: {no_rows(path)}")
+    columns.met.update(table.counted("columns"))
+    for name in sorted(config.columns.keys() - columns.met):
+        say(f"curate | warning: curate.columns: no file has a column {name!r}; correct the name, or leave it out")
     return table
 
 

@@ -1,41 +1,36 @@
 """A subset of the rows by quality or diversity, and beside it random ones: whether a choice helps, only training tells.
 
 Three subsets come out of every selection. `kept` is the choice. `control` is as many rows by lot. `control_tokens` is
-as many tokens by lot: where a method prefers long rows, as many rows by lot are less to learn from. Both controls begin
-with the same rows of one random order of all rows, and may hold rows that were chosen too; the report says how many.
+as many tokens by lot: where a method prefers long rows, as many rows by lot are less to learn from. No model is at hand
+here, so tokens are words, and of scripts without blanks signs. Both controls begin with the same rows of one random
+order of all rows, and may hold rows that were chosen too; the report says how many.
 
     length       the longest answers (arXiv:2402.04833)
-    perplexity   the answers that a model finds most likely after their prompts
-    ifd          instruction-following difficulty, loss(answer after its prompt) / loss(answer alone): the answers that
-                 the prompt helps least to predict (Cherry LLM, arXiv:2308.12032); from 1 on the prompt misleads, and
-                 the row is never kept
-    diversity    rows that stand for all rows: facility location over hashed TF-IDF or given embeddings
+    diversity    rows that stand for all rows: facility location over hashed TF-IDF
 
 Several methods together are combined by the mean of the ranks that each gives. The random order depends on the seed and
 the number of rows alone, so that choices by several methods are held against one control.
 
-Letters: N rows, B rows of a block, E numbers of an embedding.
+Letters: N rows, B rows of a block.
 """
 
 from __future__ import annotations
 
 import heapq
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, get_args
+from typing import Any, NamedTuple, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from luthier.curate.config import SelectMethod
+from luthier.curate.counted_texts import num_words, words_in
 from luthier.errors import ConfigError, Problem
 from luthier.stats.text_vectors import hashed_tfidf
 
-Method = Literal["length", "perplexity", "ifd", "diversity"]
-METHODS: tuple[Method, ...] = get_args(Method)
-PREFERS_SMALL = frozenset({"perplexity"})
-"""Methods whose small values are kept."""
-MISLEADING_IFD = 1.0
+METHODS: tuple[SelectMethod, ...] = get_args(SelectMethod)
 BLOCK_ROWS = 1_000
 """Diversity is looked for among so many rows at a time, drawn by lot, and each block gives its share (Mirzasoleiman et
 al., arXiv:1411.0541, do so on many machines): time then grows with the rows and not with their square."""
@@ -44,12 +39,6 @@ WORD_BITS = 24
 """Of the hashes that words are counted by: 16 MiB for each subset."""
 
 Floats = npt.NDArray[np.float64]
-Losses = Callable[[Sequence[str], Sequence[str]], Sequence[float]]
-"""Mean negative log-likelihood of the tokens of each answer after its prompt, alone where the prompt is "".
-
-Not a number where it cannot be told; rows with such an answer are never kept.
-"""
-CountTokens = Callable[[str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,45 +75,24 @@ class Selected(NamedTuple):
     """Rows, tokens, mean lengths, overlap and word coverage of the three, as JSON."""
 
 
-def count_words(text: str) -> int:
-    """Words between white space: for those who have no tokenizer at hand."""
-    return len(text.split())
+def select(rows: Rows, *, method: SelectMethod | Sequence[SelectMethod], keep: int, seed: int) -> Selected:
+    """Keep `keep` of the rows; deterministic.
 
-
-def select(
-    rows: Rows,
-    *,
-    method: Method | Sequence[Method],
-    keep: int,
-    seed: int,
-    losses: Losses | None = None,
-    embeddings: Floats | None = None,
-    count_tokens: CountTokens = count_words,
-) -> Selected:
-    """Keep `keep` of the rows; deterministic. `embeddings` [N, E] take the place of hashed TF-IDF.
-
-    ConfigError where a method is unknown or lacks `losses`, or where fewer than `keep` rows may be kept.
+    ConfigError where a method is unknown, or where there are fewer than `keep` rows.
     """
-    methods: tuple[Method, ...] = (method,) if isinstance(method, str) else tuple(dict.fromkeys(method))
-    _check(methods, keep, len(rows), losses)
+    methods: tuple[SelectMethod, ...] = (method,) if isinstance(method, str) else tuple(dict.fromkeys(method))
+    _check(methods, keep, len(rows))
     lot_rng, block_rng = np.random.default_rng(seed).spawn(2)
     tokens_N = np.array(
-        [[count_tokens(row.prompt), count_tokens(row.answer)] for row in map(rows.__getitem__, range(len(rows)))],
+        [[num_words(row.prompt), num_words(row.answer)] for row in map(rows.__getitem__, range(len(rows)))],
         dtype=np.int64,
     )
-    scores = _model_scores(methods, rows, losses) if losses is not None else {}
+    scores: dict[str, Floats] = {}
     if "length" in methods:
         scores["length"] = tokens_N[:, 1].astype(np.float64)
     if "diversity" in methods:
-        scores["diversity"] = _diversity(rows, embeddings, block_rng)
-    is_open = np.ones(len(rows), dtype=bool)
-    for values in scores.values():
-        is_open &= np.isfinite(values)
-    if "ifd" in scores:
-        is_open &= scores["ifd"] < MISLEADING_IFD
-    if is_open.sum() < keep:
-        raise _too_few(keep, int(is_open.sum()), methods)
-    kept = _best(scores, is_open, keep)
+        scores["diversity"] = _diversity(rows, block_rng)
+    kept = _best(scores, len(rows), keep)
     order = lot_rng.permutation(len(rows))
     sums = tokens_N.sum(axis=1)
     reached = np.searchsorted(np.cumsum(sums[order]), sums[kept].sum())
@@ -133,7 +101,6 @@ def select(
     covered = word_coverage(rows, subsets)
     report = {
         "methods": list(methods), "seed": seed, "rows": len(rows), "tokens": int(sums.sum()),
-        "never_kept": int(len(rows) - is_open.sum()),
         **{name: {**_described(numbers, tokens_N, kept), "word_coverage": covered[name]}
            for name, numbers in subsets.items()},
     }  # fmt: skip
@@ -146,7 +113,7 @@ def select(
     )
 
 
-def _check(methods: Sequence[str], keep: int, num_rows: int, losses: Losses | None) -> None:
+def _check(methods: Sequence[str], keep: int, num_rows: int) -> None:
     problems = [
         Problem(where="curate.select.methods", found=repr(name), expected=f"some of {', '.join(METHODS)}",
                 fix="correct the name")
@@ -155,9 +122,6 @@ def _check(methods: Sequence[str], keep: int, num_rows: int, losses: Losses | No
     if not methods:
         problems.append(Problem(where="curate.select.methods", found="none", expected=f"some of {', '.join(METHODS)}",
                                 fix="name one, or leave the step out"))  # fmt: skip
-    if losses is None and {"perplexity", "ifd"} & set(methods):
-        problems.append(Problem(where="curate.select.methods", found=" and ".join(methods), expected="a model to ask",
-                                fix="pass `losses`, or choose length or diversity"))  # fmt: skip
     if not 0 < keep <= num_rows:
         problems.append(Problem(where="curate.select.keep", found=f"{keep:,}", expected=f"1 to {num_rows:,} rows",
                                 fix="correct the number"))  # fmt: skip
@@ -165,41 +129,15 @@ def _check(methods: Sequence[str], keep: int, num_rows: int, losses: Losses | No
         raise ConfigError("a selection cannot be made", problems)
 
 
-def _too_few(keep: int, num_open: int, methods: Sequence[str]) -> ConfigError:
-    found = f"{num_open:,} rows of which {' and '.join(methods)} can be told and allow to keep them"
-    return ConfigError(
-        "a selection cannot be made",
-        [Problem(where="curate.select.keep", found=found, expected=f"{keep:,} rows", fix="keep fewer")],
-    )
-
-
-def _best(scores: Mapping[str, Floats], is_open: npt.NDArray[np.bool_], keep: int) -> npt.NDArray[np.int64]:
-    """The rows of the best mean rank; among equals the first. Rows that may not be kept come last."""
-    ranks_N = np.zeros(len(is_open))
-    for name, values in scores.items():
-        signed = values if name in PREFERS_SMALL else -values
-        _, places = np.unique(np.where(is_open, signed, np.inf), return_inverse=True)
+def _best(scores: Mapping[str, Floats], num_rows: int, keep: int) -> npt.NDArray[np.int64]:
+    """The rows of the best mean rank; among equals the first."""
+    ranks_N = np.zeros(num_rows)
+    for values in scores.values():
+        _, places = np.unique(-values, return_inverse=True)
         # Equal values have equal ranks: the mean of the places that they take up.
         counts = np.bincount(places)
         ranks_N += (np.cumsum(counts) - (counts - 1) / 2)[places]
-    ranks_N[~is_open] = np.inf
     return np.sort(np.argsort(ranks_N, kind="stable")[:keep])
-
-
-def _model_scores(methods: Sequence[Method], rows: Rows, losses: Losses) -> dict[str, Floats]:
-    """Perplexity and IFD of each row, if asked for; the latter is not a number where the answer alone costs nothing."""
-    scores: dict[str, Floats] = {}
-    if not {"perplexity", "ifd"} & set(methods):
-        return scores
-    pairs = [rows[number] for number in range(len(rows))]
-    answers = [row.answer for row in pairs]
-    after_prompt = np.asarray(losses([row.prompt for row in pairs], answers), dtype=np.float64)
-    if "perplexity" in methods:
-        scores["perplexity"] = np.exp(after_prompt)
-    if "ifd" in methods:
-        alone = np.asarray(losses([""] * len(rows), answers), dtype=np.float64)
-        scores["ifd"] = np.divide(after_prompt, alone, out=np.full(len(rows), np.nan), where=alone > 0)
-    return scores
 
 
 def _described(
@@ -222,7 +160,7 @@ def word_coverage(rows: Rows, subsets: Mapping[str, npt.NDArray[np.int64]]) -> d
     seen, seen_in = np.zeros(1 << WORD_BITS, bool), {name: np.zeros(1 << WORD_BITS, bool) for name in subsets}
     for number in range(len(rows)):
         row = rows[number]
-        words = {*row.prompt.lower().split(), *row.answer.lower().split()}
+        words = {*words_in(row.prompt.lower()), *words_in(row.answer.lower())}
         places = [zlib.crc32(word.encode("utf-8", "surrogatepass")) >> (32 - WORD_BITS) for word in words]
         seen[places] = True
         for name, found in seen_in.items():
@@ -232,19 +170,14 @@ def word_coverage(rows: Rows, subsets: Mapping[str, npt.NDArray[np.int64]]) -> d
     return {name: round(int(found.sum()) / total, 4) for name, found in seen_in.items()}
 
 
-def _diversity(rows: Rows, embeddings: Floats | None, rng: np.random.Generator) -> Floats:
+def _diversity(rows: Rows, rng: np.random.Generator) -> Floats:
     """Minus the place at which the block of each row would take it: 0, -1, -2, ..."""
     scores_N = np.empty(len(rows))
     num_blocks = -(-len(rows) // BLOCK_ROWS)
     for block in np.array_split(rng.permutation(len(rows)), num_blocks):
-        if embeddings is None:
-            some = [rows[number] for number in block.tolist()]
-            vectors = hashed_tfidf([f"{row.prompt}\n{row.answer}" for row in some])
-            similarity_BB = np.asarray((vectors @ vectors.T).todense(), dtype=np.float64)
-        else:
-            lengths_B1 = np.linalg.norm(embeddings[block], axis=1, keepdims=True)
-            unit_BE = embeddings[block] / np.where(lengths_B1 > 0, lengths_B1, 1.0)
-            similarity_BB = np.maximum(unit_BE @ unit_BE.T, 0.0)
+        some = [rows[number] for number in block.tolist()]
+        vectors = hashed_tfidf([f"{row.prompt}\n{row.answer}" for row in some])
+        similarity_BB = np.asarray((vectors @ vectors.T).todense(), dtype=np.float64)
         scores_N[block[facility_location(similarity_BB)]] = -np.arange(len(block), dtype=np.float64)
     return scores_N
 

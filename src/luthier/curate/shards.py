@@ -31,7 +31,7 @@ from luthier.records.jsonl import parse_json
 
 ROW = np.dtype([
     ("exact", "u8", 2), ("prompt", "u8", 2), ("answer", "u8"), ("id", "u8"), ("start", "i8"), ("size", "i4"),
-    ("line", "i8"), ("part", "i4"), ("input", "i4"), ("prompt_chars", "i4"), ("answer_chars", "i4"),
+    ("line", "i8"), ("part", "i4"), ("input", "i4"), ("answer_chars", "i4"),
     ("language", "i4"), ("licence", "i4"), ("is_preference", "?"), ("is_cut", "?"), ("has_links", "?"),
 ])  # fmt: skip
 """One record. `exact`: equal where two rows say the same. `prompt`: of what it asks. `answer`: of the first accepted

@@ -3,7 +3,8 @@
 Rows with one prompt (that of an earlier turn counts, since it is trained on too), rows that ask or say nearly the same,
 and rows with a link in common (a document, a conversation, a user) form a group that is never parted. Where a group
 goes is decided by a hash of the seed and of the group alone: adding rows moves no other row. A row moves only when new
-rows link its group to another, or give it another name.
+rows link its group to another, or give it another name, or where the set is so small that chance left a part empty: the
+group that such a part was filled with goes back where its hash says when new rows fall to that part.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -23,7 +24,6 @@ Part = Literal["train", "dev", "held_out"]
 PARTS: tuple[Part, ...] = get_args(Part)
 APART = (("train", "dev"), ("train", "held_out"), ("dev", "held_out"), ("preferences", "held_out"))
 """What the certificate compares. Preferences are trained on, so they are kept from held_out like train is."""
-NO_KEYS = np.zeros((0, 2), np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ class Groups:
     """The name of each group: its first link, or its first prompt where it has none, by their keys."""
     edges: Mapping[str, int]
     """How many ties of each kind there are."""
+    filled: tuple[Part, ...] = ()
+    """Parts to which none of them fell, and which were given one."""
 
 
 def groups(ties: Ties) -> Groups:
@@ -90,8 +92,17 @@ def groups(ties: Ties) -> Groups:
     return Groups(of_row, names, {kind: len(found) for kind, found in edges.items()})
 
 
-def assign(names: Sequence[str], *, dev_share: float, held_out_share: float, seed: int) -> np.ndarray:
-    """The part of each group, as a number in PARTS, [len(names)] uint8.
+class Assigned(NamedTuple):
+    """Where groups go."""
+
+    parts: np.ndarray
+    """[N] uint8: the part of each group, as a number in PARTS."""
+    filled: tuple[Part, ...]
+    """Parts to which no group fell, and which were given one; it may leave them when groups are added."""
+
+
+def assign(names: Sequence[str], *, dev_share: float, held_out_share: float, seed: int) -> Assigned:
+    """The part of each of these groups.
 
     With few groups a part that has a share gets one group even if none fell to it.
     """
@@ -101,10 +112,12 @@ def assign(names: Sequence[str], *, dev_share: float, held_out_share: float, see
     wanted: list[Part] = ["train"]
     wanted += ["held_out"] if held_out_share else []
     wanted += ["dev"] if dev_share else []
+    filled: list[Part] = []
     for rank, part in enumerate(wanted):
-        if not (parts == PARTS.index(part)).any():
-            _fill(part, parts, draws, names, less_wanted=wanted[rank + 1 :])
-    return parts
+        is_empty = not (parts == PARTS.index(part)).any()
+        if is_empty and _fill(part, parts, draws, names, less_wanted=wanted[rank + 1 :]):
+            filled.append(part)
+    return Assigned(parts, tuple(filled))
 
 
 def connected(num_nodes: int, edges: np.ndarray) -> np.ndarray:
@@ -130,16 +143,18 @@ def _least(groups_of: np.ndarray, keys: np.ndarray, count: int) -> np.ndarray:
 
 def _fill(
     part: Part, parts: np.ndarray, draws: np.ndarray, names: Sequence[str], *, less_wanted: Sequence[Part]
-) -> None:
-    """Move one group into an empty part: out of the part with most groups, unless that would leave it empty."""
+) -> bool:
+    """Move one group into an empty part: out of the part with most groups, unless that would leave it empty. Whether
+    there was one to move."""
     counts = dict(zip(PARTS, np.bincount(parts, minlength=len(PARTS)).tolist(), strict=True))
     donors = [donor for donor in PARTS if counts[donor] > 1] or [donor for donor in less_wanted if counts[donor]]
     if not donors:
-        return
+        return False
     donor = max(donors, key=lambda name: counts[name])
     given = sorted((draws[n], names[n], n) for n in np.flatnonzero(parts == PARTS.index(donor)).tolist())
     chosen = given[{"held_out": 0, "train": len(given) // 2, "dev": -1}[part]][2]
     parts[chosen] = PARTS.index(part)
+    return True
 
 
 def _draw(name: str, seed: int) -> float:

@@ -6,7 +6,7 @@ The files are read as they are, not cleaned. Wherever the split came from, this 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from luthier.curate.mapping import answer_of, asked, near_text
 from luthier.curate.rows import converted_rows, no_usable_row
 from luthier.curate.shapes.making import Record
 from luthier.curate.split import connected
+from luthier.errors import Problem
 from luthier.similarity.containment import QuestionIndex
 from luthier.similarity.near import Sketches, near_duplicates
 
@@ -28,6 +29,8 @@ HOLDS = "holds the question"
 REFUSED_BY = (SAME_PROMPT, NEAR, NEAR_PROMPT, SAME_LINK)
 """One row of the test file for which one of these is found is enough. HOLDS is told and no reason by itself: rows about
 one passage hold the most of each other's words, and ask different things."""
+SIDES = ("train", "test")
+_UNUSABLE = "unusable {}"
 SHOWN = 5
 SHOWN_CHARACTERS = 160
 
@@ -50,18 +53,32 @@ class SplitCheck:
     """What was found between two files."""
 
     rows: Mapping[str, int]
-    """Of train and of test."""
+    """Of train and of test; those that cannot be used, which nobody compared, under "unusable train" and "unusable
+    test"."""
     test_rows: Mapping[str, int]
     """How many rows of the test file are given away, by how."""
     largest_similarity: float | None
     """Between a row of train and one of test, where one was near another."""
     evidence: tuple[Evidence, ...]
     """The first of each kind, the most similar first."""
+    problems: tuple[Problem, ...] = ()
+    """Of the first unusable rows of each file."""
+    is_strict: bool = False
+    """Whether one unusable row is enough to refuse the split."""
 
     @property
     def is_apart(self) -> bool:
         """Whether the split can be trusted."""
-        return not any(self.test_rows[kind] for kind in REFUSED_BY)
+        return not self._has_leak and not (self.is_strict and self.num_unusable)
+
+    @property
+    def num_unusable(self) -> int:
+        """Rows of either file that were not compared."""
+        return sum(self.rows[_UNUSABLE.format(name)] for name in SIDES)
+
+    @property
+    def _has_leak(self) -> bool:
+        return any(self.test_rows[kind] for kind in REFUSED_BY)
 
     @property
     def is_contaminated(self) -> bool:
@@ -74,11 +91,12 @@ class SplitCheck:
             "is_apart": self.is_apart, "is_contaminated": self.is_contaminated, "rows": dict(self.rows),
             "test_rows": dict(self.test_rows), "largest_similarity": self.largest_similarity,
             "evidence": [found._asdict() for found in self.evidence],
+            "problems": [asdict(problem) for problem in self.problems],
         }  # fmt: skip
 
     def lines(self) -> list[str]:
         """For people."""
-        lines = [f"train {self.rows['train']:,} rows | test {self.rows['test']:,} rows"]
+        lines = [f"train {self.rows['train']:,} rows | test {self.rows['test']:,} rows", *self._unusable_lines()]
         for kind, count in self.test_rows.items():
             lines.append(f"{kind}: {count:,} rows of test ({count / max(1, self.rows['test']):.1%})")
             for found in self.evidence:
@@ -88,19 +106,32 @@ class SplitCheck:
         if self.is_contaminated:
             lines.append(f"contaminated: train holds more than {CONTAMINATED:.0%} of the questions of test; see if "
                          "it holds their answers too, and give rows about one document a link")  # fmt: skip
-        if self.is_apart:
-            return [*lines, "apart: no prompt, near-duplicate or link is in both"]
-        return [
-            *lines,
-            "refused: training on the first file gives rows of the second away",
-            "  Fix: let `luthier curate` split the rows, or give it the files as data.files and data.held_out",
-        ]
+        if self._has_leak:
+            lines += ["refused: training on the first file gives rows of the second away",
+                      "  Fix: let `luthier curate` split the rows, or give it the files as data.files and "
+                      "data.held_out"]  # fmt: skip
+        elif not self.is_apart:
+            lines += ["refused: rows that cannot be used were compared with nothing, and --strict is set",
+                      "  Fix: mend these rows, or leave --strict out"]  # fmt: skip
+        else:
+            among = " among the rows that can be used" if self.num_unusable else ""
+            lines.append(f"apart: no prompt, near-duplicate or link is in both{among}")
+        return lines
+
+    def _unusable_lines(self) -> list[str]:
+        told = [f"{name} {self.rows[_UNUSABLE.format(name)]:,}" for name in SIDES if self.rows[_UNUSABLE.format(name)]]
+        if not told:
+            return []
+        shown = [f"  {problem.where}: found {problem.found}, expected {problem.expected}" for problem in self.problems]
+        return [f"unusable rows, compared with nothing: {' | '.join(told)}", *shown]
 
 
-def check_split(train: Path, test: Path, *, say: Callable[[str], None], jaccard: float = 0.7) -> SplitCheck:
-    """Compare two files of rows. DataError when one of them cannot be used."""
+def check_split(
+    train: Path, test: Path, *, say: Callable[[str], None], jaccard: float = 0.7, strict: bool = False
+) -> SplitCheck:
+    """Compare two files of rows; under `strict` an unusable row refuses them. DataError when one cannot be used."""
     sides = [_Side.read(path) for path in (train, test)]
-    for name, side in zip(("train", "test"), sides, strict=True):
+    for name, side in zip(SIDES, sides, strict=True):
         say(f"check | {name} {len(side.records):,} rows")
     found = [*_same(*sides), *_near(*sides, jaccard=jaccard), *_holding(*sides)]
     rows: dict[str, dict[str, int]] = {kind: {} for kind in (*REFUSED_BY, HOLDS)}
@@ -112,9 +143,11 @@ def check_split(train: Path, test: Path, *, say: Callable[[str], None], jaccard:
         for each in sorted((f for f in found if f.kind == kind), key=lambda f: -f.similarity)[:SHOWN]
     ]  # fmt: skip
     return SplitCheck(
-        rows={"train": len(sides[0].records), "test": len(sides[1].records)},
+        rows={name: len(side.records) for name, side in zip(SIDES, sides, strict=True)}
+        | {_UNUSABLE.format(name): len(side.problems) for name, side in zip(SIDES, sides, strict=True)},
         test_rows={kind: sum(places.values()) for kind, places in rows.items()},
         largest_similarity=max(near, default=None), evidence=tuple(shown),
+        problems=tuple(problem for side in sides for problem in side.problems[:SHOWN]), is_strict=strict,
     )  # fmt: skip
 
 
@@ -124,20 +157,22 @@ class _Side:
 
     wheres: list[str]
     records: list[Record]
+    problems: list[Problem]
+    """One for each unusable row."""
 
     @classmethod
     def read(cls, path: Path) -> _Side:
         """Every usable row; DataError when there is none."""
-        side, problems = cls([], []), []
+        side = cls([], [], [])
         for file in data_files([path]):
             for row, converted in converted_rows(file):
                 if converted.fault is not None:
-                    problems.append(converted.fault.problem)
+                    side.problems.append(converted.fault.problem)
                 for part, record in enumerate(converted.records, start=1):
                     side.wheres.append(row.where if part == 1 else f"{row.where}#{part}")
                     side.records.append(record)
         if not side.records:
-            raise no_usable_row(problems)
+            raise no_usable_row(side.problems)
         return side
 
 

@@ -1,4 +1,4 @@
-"""The steps that look at one row at a time. Each takes some rows, changes, drops or flags them, and counts what it did.
+"""The steps that look at one row at a time. Each takes some rows, and changes, drops or flags them.
 
 To add one, write a function like these, give it a line in ROW_STEPS_BY_NAME, and its name to `config.StepName`.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
-from luthier.curate.cleaning import clean, has_lost_characters, texts_of
+from luthier.curate.cleaning import NO_REPAIRS, clean, has_lost_characters, texts_of
 from luthier.curate.config import CurateConfig, StepName
 from luthier.curate.personal import found_in, replaced_in
 from luthier.curate.review.decisions import Decision
@@ -18,7 +18,7 @@ from luthier.curate.shapes.making import Record
 from luthier.curate.stated import code_of
 from luthier.languages import UNDETERMINED, identify
 from luthier.privacy import Redaction
-from luthier.records import Example, Preference
+from luthier.records import Preference
 
 LOOKED_AT_CHARACTERS = 300
 """The language is told from so much of the request and so much of the answer."""
@@ -53,8 +53,10 @@ class Row:
     dropped: str | None = None
     """The rule that left it out."""
     flags: list[Flag] = field(default_factory=list)
-    has_personal: bool = False
-    """Personal data was found in it, and counted."""
+    repairs: frozenset[str] = NO_REPAIRS
+    """What was repaired in it."""
+    personal: Counter[str] = field(default_factory=Counter)
+    """The kinds of personal data that were found in it, and how often."""
     is_settled: bool = False
     """A person has decided to keep it as it is: what flags it is answered."""
 
@@ -79,11 +81,7 @@ Counts = Mapping[str, Counter[str]]
 def clean_rows(rows: Sequence[Row], settings: Settings, counts: Counts) -> None:
     """Repair what tools break in a text on its way."""
     for row in rows:
-        row.record, repairs = clean(row.record)
-        for repair in repairs:
-            counts["repaired"][repair] += 1
-        if has_lost_characters(row.record):
-            counts["lost"]["rows"] += 1
+        row.record, row.repairs = clean(row.record)
 
 
 def tell_languages(rows: Sequence[Row], settings: Settings, counts: Counts) -> None:
@@ -93,12 +91,11 @@ def tell_languages(rows: Sequence[Row], settings: Settings, counts: Counts) -> N
     """
     wanted = settings.config.languages.keep
     for row in rows:
-        stated = row.record.language if isinstance(row.record, Example) else None
+        stated = row.record.language
         code = (code_of(stated) if stated is not None else None) or identify(_sample(row.record)).code
-        if isinstance(row.record, Example):
-            told = None if code == UNDETERMINED else code
-            if told != stated:
-                row.record = replace(row.record, language=told)
+        told = None if code == UNDETERMINED else code
+        if told != stated:
+            row.record = replace(row.record, language=told)
         if wanted and code not in (*wanted, UNDETERMINED):
             row.dropped = f"language {code}"
 
@@ -113,9 +110,7 @@ def protect_persons(rows: Sequence[Row], settings: Settings, counts: Counts) -> 
             kinds = found_in(row.record, settings.redaction)
         if not kinds:
             continue
-        counts["personal"].update(kinds)
-        counts["personal_rows"]["rows"] += not row.has_personal
-        row.has_personal = True
+        row.personal = kinds
         if action == "drop":
             row.dropped = PERSONAL
         elif action == "flag":
@@ -152,12 +147,25 @@ def _mend(row: Row, mended: Record, settings: Settings, counts: Counts) -> None:
     names = {spec.name for spec in fields(mended)} & {spec.name for spec in fields(old)} & CARRIED
     carried = {name: getattr(old, name) for name in names if not getattr(mended, name)}
     row.record = replace(mended, source=old.source, **carried)
-    row.flags.clear()  # they spoke of the text that the person has replaced
+    row.flags.clear()  # they spoke of the text that the person has replaced, and so did what was found in it
+    row.repairs, row.personal = NO_REPAIRS, Counter()
     for name in settings.config.steps[: settings.config.steps.index("review")]:
         if row.dropped is None:
             ROW_STEPS_BY_NAME[name]([row], settings, counts)
-    if isinstance(row.record, Example) and isinstance(old, Example) and row.record.language is None:
+    if row.record.language is None:
         row.record = replace(row.record, language=old.language)
+
+
+def count_findings(rows: Sequence[Row], counts: Counts) -> None:
+    """Count what was repaired and found in rows that have been through all steps, once a row: of one that a person has
+    mended, what was found in the mended text. Lost characters count in rows that go on."""
+    for row in rows:
+        counts["repaired"].update(row.repairs)
+        if row.personal:
+            counts["personal"].update(row.personal)
+            counts["personal_rows"]["rows"] += 1
+        if row.dropped is None and has_lost_characters(row.record):
+            counts["lost"]["rows"] += 1
 
 
 RowStep = Callable[[Sequence[Row], Settings, Counts], None]

@@ -121,5 +121,5 @@ def _unsupported(device: str, found: str) -> ConfigError:
         "the base cannot be held in 4 bits on this machine",
         [Problem(where='train.adapter = "qlora"', found=f"{found} on {machine}",
                  expected="bitsandbytes with a working 4-bit kernel",
-                 fix='pip install "luthier[qlora]"; if it is installed, train with adapter = "lora" here')],
+                 fix='.venv/bin/pip install -e ".[qlora]"; if it is installed, train with adapter = "lora" here')],
     )  # fmt: skip

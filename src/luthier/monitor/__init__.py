@@ -2,6 +2,6 @@
 
 from luthier.monitor.drift import Drift, FarPrompt, prompt_text
 from luthier.monitor.report import MonitorReport, monitor
-from luthier.monitor.traffic import Quantiles, Traffic, is_refusal
+from luthier.monitor.traffic import Quantiles, Traffic
 
-__all__ = ["Drift", "FarPrompt", "MonitorReport", "Quantiles", "Traffic", "is_refusal", "monitor", "prompt_text"]
+__all__ = ["Drift", "FarPrompt", "MonitorReport", "Quantiles", "Traffic", "monitor", "prompt_text"]

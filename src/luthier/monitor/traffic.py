@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,24 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from luthier.records import Feedback
+from luthier.refusals import begins_with_refusal
 from luthier.stats.intervals import Estimate, proportion_interval
 from luthier.traces import Trace
 
 COMPLETE = ("stop", "length")
 """Ends of answers that ran their course; a client that went away and an error say nothing of speed or length."""
-
-REFUSAL_STARTS = 200
-"""A refusal is looked for in this many characters from the start of an answer."""
-_REFUSALS = (
-    r"\bI(?:'m| am) (?:sorry|afraid)[,;.]? (?:but )?I (?:can(?:'t|not)|am (?:unable|not able)|won't)\b",
-    r"\bI (?:can(?:'t|not)|won't|will not) (?:help|assist|answer|comply|provide|discuss|share|do that)\b",
-    r"\bI(?:'m| am) (?:unable|not able) to (?:help|assist|answer|comply|provide|discuss|share)\b",
-    r"\bas an? (?:AI|artificial intelligence|language model)\b",
-    r"\bich kann (?:dir|ihnen|euch)? ?(?:dabei|damit|hierbei)? ?(?:leider )?nicht (?:helfen|weiterhelfen|antworten)\b",
-    r"\bje ne peux pas (?:vous |t')?(?:aider|r.pondre)\b",
-    r"\bno puedo (?:ayudar(?:te|le)?|responder)\b",
-)
-_REFUSAL = re.compile("|".join(_REFUSALS), re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +45,7 @@ class Traffic:
     truncated: Estimate | None
     """Share of complete answers that ran into the length limit."""
     refused: Estimate | None
-    """Share of complete answers with text that `is_refusal` takes for one."""
+    """Share of complete answers with text that begin with a refusal (see `luthier.refusals`)."""
     thumbs_up: Estimate | None
     """Share of thumbs that point up."""
 
@@ -83,21 +70,9 @@ def traffic(
         completion_tokens=_quantiles([t.completion_tokens for t in complete]),
         logprob_mean=float(np.mean(logprobs)) if logprobs else None,
         truncated=_share([t.finish_reason == "length" for t in complete]),
-        refused=_share([is_refusal(t.answer) for t in with_text]),
+        refused=_share([begins_with_refusal(t.answer) for t in with_text]),
         thumbs_up=_share(thumbs),
     )
-
-
-def is_refusal(answer: str) -> bool:
-    """Whether the answer begins by declining, by a fixed list of phrases in English, German, French and Spanish.
-
-    A rule of thumb for watching a share over time: it misses polite evasions and other languages, and an answer that
-    quotes such a phrase counts.
-
-    >>> is_refusal("I'm sorry, but I can't help with that."), is_refusal("I'm sorry, we are closed on Sundays.")
-    (True, False)
-    """
-    return _REFUSAL.search(answer[:REFUSAL_STARTS].replace("\u2019", "'")) is not None
 
 
 def _quantiles(values: Sequence[float]) -> Quantiles | None:

@@ -1,6 +1,6 @@
 """Curation by itself: raw files to a folder of trusted examples, or into the run folder of a recipe.
 
-luthier curate --data rows.jsonl --out curated
+luthier curate --data rows.jsonl --out curated curate.seed=3
 luthier curate --check-split train.jsonl test.jsonl
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from luthier.config import Config, assign, parse_override, validate
 from luthier.curate.config import CurateConfig, DataConfig
 from luthier.curate.pipeline import curate
 from luthier.curate.split_check import SplitCheck
@@ -19,10 +20,21 @@ from luthier.errors import ConfigError, Problem
 from luthier.recipes.tune import TuneRecipe
 
 
+class FilesRecipe(Config):
+    """What `luthier curate --data FILE` reads without a recipe."""
+
+    data: DataConfig
+    curate: CurateConfig = CurateConfig()
+
+
 def main(
-    recipe: TuneRecipe | None, *, files: Sequence[Path], out: Path | None, strict: bool, say: Callable[[str], None]
-) -> dict[str, Any]:
-    """Curate `files` (or the recipe's) into `out` (or the recipe's RUN/curate); returns the ledger."""
+    recipe: TuneRecipe | None, *, files: Sequence[Path], out: Path | None, strict: bool, say: Callable[[str], None],
+    overrides: Sequence[str] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """Curate `files` (or the recipe's) into `out` (or the recipe's RUN/curate); returns the ledger.
+
+    `overrides`, "curate.seed=3", are for where there is no recipe, which has its own applied already.
+    """
     if recipe is None and (not files or out is None):
         raise ConfigError(
             "there is nothing to curate",
@@ -30,19 +42,30 @@ def main(
                      expected="--data FILE and --out DIR, or a recipe",
                      fix="for example: luthier curate --data rows.jsonl --out curated")],
         )  # fmt: skip
-    config = recipe.curate if recipe else CurateConfig()
+    settings = recipe or _files_recipe(files, overrides)
+    config, data = settings.curate, settings.data
     if strict:
         config = config.model_copy(update={"strict": True})
-    data = recipe.data if recipe else DataConfig(files=tuple(files))
     folder = out or (recipe.run.dir / "curate" if recipe else Path())
     curate(
-        list(files) or list(data.files), out=folder, config=config, held_out_files=list(data.held_out),
-        allow_overlap=data.allow_overlap, say=say,
+        list(files) if recipe and files else list(data.files), out=folder, config=config,
+        held_out_files=list(data.held_out), allow_overlap=data.allow_overlap, say=say,
     )  # fmt: skip
     ledger: dict[str, Any] = json.loads((folder / "ledger.json").read_text(encoding="utf-8"))
     return ledger
 
 
-def check_split(train: Path, test: Path, *, say: Callable[[str], None]) -> SplitCheck:
+def _files_recipe(files: Sequence[Path], overrides: Sequence[str]) -> FilesRecipe:
+    """The defaults for these files, with the overrides. ConfigError for other keys than those of data and curate."""
+    data: dict[str, Any] = {"data": {"files": [str(path) for path in files]}}
+    places: dict[str, str] = {}
+    for override in overrides:
+        key, value = parse_override(override)
+        assign(data, key, value)
+        places[key] = "command line"
+    return validate(FilesRecipe, data, places=places, default_place="command line")
+
+
+def check_split(train: Path, test: Path, *, strict: bool = False, say: Callable[[str], None]) -> SplitCheck:
     """Look for rows of `test` that training on `train` would give away. DataError when a file cannot be used."""
-    return check_two_files(train, test, say=say)
+    return check_two_files(train, test, strict=strict, say=say)

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from luthier.config import Config, assign, parse_override, validate
+from luthier.config import Config, validate
 from luthier.curate.rows import read_examples
 from luthier.errors import ConfigError, Problem
 from luthier.evaluate.config import EvaluateConfig
 from luthier.recipes.examining import sampled, say_cut_prompts
+from luthier.recipes.overriding import assign_to_table
 from luthier.records import content_id
 from luthier.runs import library_versions, source_digest
 
@@ -29,8 +30,7 @@ def main(
 ) -> Mapping[str, Any]:
     """Evaluate and write OUT with its report; returns the summary."""
     data: dict[str, Any] = {}
-    for override in overrides:
-        assign(data, *parse_override(override))
+    assign_to_table(data, overrides, kind=EvaluateRecipe)
     config = validate(EvaluateRecipe, data, places={}, default_place="command line").evaluate
     _refuse_unread(config)
 

@@ -21,7 +21,7 @@ from luthier.recipes.model_card import write_model_card
 from luthier.recipes.tune import TuneRecipe, chosen_base
 from luthier.records import Example, Preference, read_records, write_records
 from luthier.runs import Run
-from luthier.tasks.overlap import NearIndex
+from luthier.similarity.near_index import NearIndex
 from luthier.train.config import ModelConfig
 from luthier.versions import Register, Version
 

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -207,8 +207,14 @@ def _card(facts: dict[str, Any]) -> str:
         f"- Time: {facts['hours']} hours of training steps\n"
         f"- Measured: {measured}\n"
     )
+    asked = ""
     if facts["requests"]:
-        trained += f"- Requests in that text by kind, never in a task's words: {_counted(facts['requests'])}\n"
+        counts = [(cluster, f"{count:,}") for cluster, count in sorted(facts["requests"].items())]
+        asked = (
+            "\n## Requests in that text\n\n"
+            "Requests of each kind, never in a task's words; a document may hold several.\n\n"
+            + _table(("kind", "requests"), counts)
+        )
     if "start" in facts:
         licence = f"---\nlicense: {facts['licence']}\n---\n" if facts["licence"] else ""
         return (
@@ -216,12 +222,23 @@ def _card(facts: dict[str, Any]) -> str:
             f"- Start: {facts['start']}, digest {facts['digest']}; changed: {facts['changes'] or 'nothing'}\n"
             f"- Shape: {facts['parameters']:,} parameters\n{trained}"
             "- What it knew beside this text may have faded: measure it before use.\n"
+            f"{asked}"
         )
     shape = "Qwen3-MoE" if "experts" in facts["sizes"] else "Llama"
+    number = f"{facts['parameters']:,}"
+    sizes = [(f"`{key}`", json.dumps(value).strip('"')) for key, value in facts["sizes"].items()]
     return (
         "---\nlicense: apache-2.0\n---\n"
         "# A small base model, pre-trained from scratch by Luthier\n\n"
-        f"- Shape: {shape}, {facts['parameters']:,} parameters; {facts['sizes']}\n{trained}"
+        f"{trained}"
         "- Trained on plain text only: never on chats, nor was it tuned to follow instructions.\n"
-        "- For practice and tests; it knows nothing of the world outside its text.\n"
+        "- For practice and tests; it knows nothing of the world outside its text.\n\n"
+        "## Shape\n\n"
+        f"{_table(('shape', shape), [('parameters', number), *sizes])}"
+        f"{asked}"
     )
+
+
+def _table(heading: tuple[str, str], rows: Sequence[tuple[str, str]]) -> str:
+    lines = [f"| {name} | {value} |" for name, value in rows]
+    return "\n".join([f"| {heading[0]} | {heading[1]} |", "| --- | --- |", *lines]) + "\n"

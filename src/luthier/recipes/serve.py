@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from luthier.config import Config, assign, parse_override, validate
+from luthier.config import Config, validate
 from luthier.models.folders import resolve
 from luthier.recipes.monitor import report_over
+from luthier.recipes.overriding import assign_to_table
 from luthier.serve.config import ServeConfig
 
 
@@ -23,8 +24,7 @@ def main(
 ) -> None:
     """Serve until told to stop. Every folder is checked before anything is loaded."""
     data: dict[str, Any] = {"serve": settings}
-    for override in overrides:
-        assign(data, *parse_override(override))
+    assign_to_table(data, overrides, kind=ServeRecipe)
     config = validate(ServeRecipe, data, places={}, default_place="command line").serve
     for path in models:
         resolve(path)

@@ -126,8 +126,10 @@ def _written(config: SynthesiseConfig, writer: WriterConfig, run: Run, stage: St
         tasks = task_files(config.tasks)
         rounds = paraphrase(tasks, config, book)
     else:
-        starts = starts_of(config.method, config.files)
-        run.say("synthesise | starts with: " + " | ".join(f"{why} {n:,}" for why, n in starts.account.items()))
+        quarantine = stage.folder / "quarantine.jsonl"
+        starts = starts_of(config.method, config.files, quarantine=quarantine)
+        see = f" (see {quarantine})" if quarantine.stat().st_size else ""
+        run.say("synthesise | starts with: " + " | ".join(f"{why} {n:,}" for why, n in starts.account.items()) + see)
         book.facts["starts"] = starts.account
         rounds = METHODS[config.method](starts.found, config, book)
     journal = Journal(run.folder / JOURNAL, run.say)

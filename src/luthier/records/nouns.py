@@ -170,9 +170,13 @@ class Preference:
     """Who preferred it: "file", "edit", "thumbs", "comparison"."""
     task: str | None = None
     cluster: str | None = None
+    template: str | None = None
+    language: str | None = None
     source: str = ""
     licence: str | None = None
     links: tuple[str, ...] = ()
+    generator: str | None = None
+    """What wrote a synthetic row: a model's name."""
 
     @classmethod
     def of(cls, prompt: Sequence[Message], *, chosen: str, rejected: str, **rest: Any) -> Preference:

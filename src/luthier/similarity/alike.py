@@ -164,6 +164,7 @@ def _marked_words(words: Ragged) -> Unsigned:
 
 def _runs_of_pairs(words: Ragged, width: int) -> Unsigned:
     """Number of the pair, hash, and a lowest bit that is 0, for each run of words."""
+    assert len(words.counts) <= MOST_PAIRS
     counts = np.maximum(words.counts - width + 1, 0)
     hashes = gram_hashes(spread(words.values), width, seed=0)[places(words.starts, counts)]
     pair = owners(counts).astype(np.uint64)

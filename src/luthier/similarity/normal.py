@@ -9,13 +9,8 @@ by itself.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
-
-KEY_BYTES = 16
-"""128 bits: keys are compared without looking at the texts again, so they must not collide at any size of data."""
 
 # U+200B separates words in Thai, Lao, Burmese and Khmer, which write no spaces; there it is no junk. U+200C and U+200D
 # shape Persian, Indic scripts and emoji, and the direction marks order right-to-left text: all of these stay.
@@ -73,20 +68,3 @@ def is_shown(text: str) -> bool:
     Some texts without such characters fail it: those with a character that Python does not know.
     """
     return text.replace("\n", " ").replace("\t", " ").isprintable()
-
-
-def exact_key(texts: Iterable[str]) -> str:
-    """A hash of the normal forms of some texts in order; equal keys mean equal normal forms, one by one."""
-    return prefix_keys(texts)[-1]
-
-
-def prefix_keys(texts: Iterable[str]) -> list[str]:
-    """The exact key of no text, of the first text, of the first two, and so on to all of them."""
-    digest = hashlib.blake2b(digest_size=KEY_BYTES)
-    keys = [digest.hexdigest()]
-    for text in texts:
-        form = normal_form(text).encode("utf-8", "surrogatepass")
-        digest.update(len(form).to_bytes(8, "big"))
-        digest.update(form)
-        keys.append(digest.hexdigest())
-    return keys

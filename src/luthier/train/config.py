@@ -205,7 +205,7 @@ class RunConfig(Config):
     track: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = Field(
         (), json_schema_extra=known_as("report_to", "logger")
     )
-    """Services that get copies of the numbers; each needs `pip install luthier[track]`."""
+    """Services that get copies of the numbers; each needs `.venv/bin/pip install -e ".[track]"`."""
 
 
 READ_BY: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {

@@ -282,7 +282,7 @@ def _adamw_8bit(groups: list[dict[str, Any]], *, config: OptimConfig) -> torch.o
             "the optimiser cannot be made",
             [Problem(where="train.optim.name", found='"adamw_8bit", which needs the package bitsandbytes',
                      expected=f"the package to work here ({str(error)[:200]})",
-                     fix='pip install "luthier[qlora]", which brings it, or set train.optim.name = "adamw"')],
+                     fix='.venv/bin/pip install -e ".[qlora]", which brings it, or set train.optim.name = "adamw"')],
         ) from error  # fmt: skip
     finally:
         log.setLevel(level)

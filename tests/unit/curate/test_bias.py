@@ -168,7 +168,6 @@ def test_names_need_a_capital_and_phrases_all_their_words():
     assert words.mentions("Emily and an old man, from New York since May").groups == {
         "gender": {"men"}, "first_name": {"women"}, "name_origin": {"white American"}, "age": {"old"},
         "origin": {"New York"}}  # fmt: skip
-    assert words.refuses("I\u2019m sorry, but no.") and not words.refuses("Sorry is what he said.")
 
 
 def test_of_many_rows_a_hash_chooses_and_the_result_says_so(tmp_path):

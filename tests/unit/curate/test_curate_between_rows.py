@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from luthier.curate.comparing import CONFLICT, CONTRADICTION, SHOWN_ROWS
+from luthier.curate.comparing import ASKS_HELD_OUT, CONFLICT, CONTRADICTION, NEAR_HELD_OUT, SHOWN_ROWS
 from luthier.curate.config import CurateConfig
 from luthier.curate.labels.step import FAULTY_ANSWER
 from luthier.curate.parting import LINKED_HELD_OUT
@@ -82,6 +82,25 @@ def test_rows_linked_to_a_held_out_row_are_dropped_unless_overlap_is_allowed(tmp
     assert (
         LINKED_HELD_OUT not in again.ledger["dropped"] and again.ledger["certificate"]["links"]["train/held_out"] == 1
     )
+
+
+def test_a_preference_in_a_held_out_file_is_not_evaluated_on_and_drops_no_row(tmp_path):
+    rows = [pair(f"Please {ASKED}", GOOD), *filler(20)]
+    preference = {"prompt": ASKED, "chosen": "Trees give shade to all.", "rejected": "No."}
+    curated = done(tmp_path, rows, held_out=[preference, pair("other")], dev_share=0.0)
+    assert curated.counts["train"] == 21 and not {ASKS_HELD_OUT, NEAR_HELD_OUT} & curated.ledger["dropped"].keys()
+    asked = done(tmp_path, rows, held_out=[pair(ASKED, "Trees give shade."), pair("other")], name="two", dev_share=0.0)
+    assert asked.counts["train"] == 20 and asked.ledger["dropped"] == {ASKS_HELD_OUT: 1}
+
+
+def test_a_part_that_had_to_be_filled_is_told(tmp_path):
+    data = write(tmp_path / "rows.jsonl", filler(3))
+    said = []
+    few = curate([data], out=tmp_path / "few", config=CurateConfig(workers=1), say=said.append)
+    assert few.counts["held_out"] == 1 and "held_out" in few.ledger["certificate"]["filled"]
+    assert any(line.startswith("curate | warning: ") and "came to held_out" in line for line in said)
+    many = done(tmp_path, filler(200))
+    assert many.ledger["certificate"]["filled"] == []
 
 
 def test_of_one_prompt_with_many_answers_some_are_shown_and_all_are_counted(tmp_path):

@@ -98,3 +98,25 @@ def test_text_of_rows_cannot_run_in_the_card(tmp_path):
 
 def test_a_card_can_be_made_of_preferences_alone(tmp_path):
     assert "better" in card_of(tmp_path, [{"prompt": "p", "chosen": "better", "rejected": "worse"}])
+
+
+def test_personal_data_of_rows_that_cannot_be_used_is_not_on_the_card(tmp_path):
+    bad = [{"text": "ann@example.com", "password": ["hunter2!x9"]}, {"prompt": "a", "completion": {"x": "bob@example.com"}}]
+    data = written(tmp_path / "rows.jsonl", [{"prompt": "a", "completion": "b"}, *bad])
+    with data.open("ab") as file:
+        file.write(b'{"prompt": "caf\xe9 eve@example.com"}\n{"prompt": "dan@example.com", \n')
+    curate([data], out=tmp_path / "out", config=CurateConfig(), say=lambda line: None)
+    card = (tmp_path / "out" / "card.html").read_text()
+    assert "@example.com" not in card and "hunter2" not in card and "ZXZlQGV4YW1wbGUuY29t" not in card
+    assert card.count("[EMAIL_1]") >= 4
+    assert "ann@example.com" in (tmp_path / "out" / "quarantine.jsonl").read_text()  # to be mended and fed back
+
+
+def test_a_held_out_file_without_usable_rows_is_a_held_out_file_on_the_card_too(tmp_path):
+    data = written(tmp_path / "rows.jsonl", [{"prompt": f"question {k}", "completion": "b"} for k in range(5)])
+    held = [written(tmp_path / "held.jsonl", [{"prompt": "other", "completion": "b"}]),
+            written(tmp_path / "bad.jsonl", [{"text": "x"}])]  # fmt: skip
+    curated = curate([data], out=tmp_path / "out", config=CurateConfig(), held_out_files=held, say=lambda line: None)
+    card = curated.paths["card"].read_text()
+    recipe = tomllib.loads(re.search(r"<pre[^>]*>(.*?)</pre>", card, flags=re.DOTALL)[1].replace("&quot;", '"'))
+    assert recipe["data"] == {"files": [str(data)], "held_out": [str(path) for path in held]}

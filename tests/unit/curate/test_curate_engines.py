@@ -67,7 +67,7 @@ def test_zero_workers_are_as_many_as_there_are_cores():
 
 @pytest.mark.skipif(HAS_RAY, reason="Ray is installed here")
 def test_without_ray_its_engine_is_an_error_that_says_what_to_install(rows, tmp_path):
-    with pytest.raises(ConfigError, match=r'pip install "luthier\[ray\]"'):
+    with pytest.raises(ConfigError, match=r'\.venv/bin/pip install -e "\.\[ray\]"'):
         curate(rows, out=tmp_path / "out", config=CurateConfig(engine="ray"), say=silent)
 
 

@@ -56,7 +56,18 @@ def test_personal_data_in_a_mend_are_replaced_and_the_row_is_counted_once(tmp_pa
     row = {"prompt": "When do you open?", "completion": "Ask ann@example.org."}
     curated, found = mended(tmp_path, "Ask bob@example.org.", row=row)
     assert found.target == "Ask [EMAIL_1]." and found.id == Example.of(found.messages).id
-    assert curated.ledger["personal"] == {"rows": 1, "found": {"email": 2}}
+    assert curated.ledger["personal"] == {"rows": 1, "found": {"email": 1}}
+
+
+def test_repairs_and_lost_characters_are_those_of_the_row_as_it_is_written(tmp_path):
+    row = {"prompt": "When do you open?", "completion": "At nine\ufffd\u200b.", "links": ["doc 1"]}
+    before, _ = done(tmp_path, [row])
+    assert before.ledger["repaired"] == {"invisible characters": 1} and sum(before.ledger["lost_characters"].values()) == 1
+    mended_row, found = mended(tmp_path, "At ten.\u200b", row=row)
+    assert found.target == "At ten." and mended_row.ledger["repaired"] == {"invisible characters": 1}
+    assert mended_row.ledger["lost_characters"] == {}
+    worse, found = mended(tmp_path, "At t\ufffdn.", row={**row, "completion": "At nine."})
+    assert list(worse.ledger["lost_characters"].values()) == [1] and worse.ledger["repaired"] == {}
 
 
 def test_a_second_decision_finds_the_mended_row_as_it_is_and_as_it_was_written(tmp_path):

@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from luthier.curate.config import PersonalConfig
-from luthier.curate.personal import found_in, redaction_of, replaced_in
+from luthier.curate.personal import found_in, redacted_row, redaction_of, replaced_in
 from luthier.records import Example, Message, Preference
 
 REDACTION = redaction_of(PersonalConfig())
@@ -93,3 +95,40 @@ def test_escapes_hide_nothing(arguments):
     made, kinds = replaced_in(example(arguments=arguments), REDACTION)
     assert kinds.total() == 1 and "_1]" in arguments_of(made)
     assert found_in(made, REDACTION).total() == 0
+
+
+@pytest.mark.parametrize("value", [{"password": ["hunter2!x9"]}, {"of": {"api_key": ["", "hunter2!x9"]}},
+                                   {"steps": ["update", "84.20.30.41"]}, {"x": ["iban", "to12 DE89370400440532013000"]}])  # fmt: skip
+def test_what_a_list_holds_is_found_wherever_it_stands(value):
+    for record in (example(arguments=json.dumps(value)), example(grading=value)):
+        assert found_in(record, REDACTION).total() == 1
+        made, _ = replaced_in(record, REDACTION)
+        assert "hunter2" not in repr(made) and "84.20" not in repr(made) and "DE89" not in repr(made)
+
+
+NAMES = st.sampled_from(["password", "api_key", "token", "version", "iban", "ip", "phone", "note", "", "ssn"])
+PIECES = st.sampled_from([
+    "hunter2!x9", "password:", "the secret is", "", "update", "v", "84.20.30.41", "555-123-4567", "4155552671", 4155552671,
+    "call", "+1 415", "555 2671", "DE89370400440532013000", "de89370400440532013000", "to12 iban", "x", "bob@example.org",
+    "@", "4111 1111 1111 1111", "12", "bearer", "abc123abc123abc123", 78051120, "078-05-1120", "\uff11\uff12", "secret: ",
+])  # fmt: skip
+VALUES = st.recursive(PIECES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=3),
+                      max_leaves=8)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(NAMES, VALUES, max_size=3), VALUES)
+def test_looking_at_the_whole_first_finds_all_that_looking_at_each_value_does(arguments, grading):
+    rest = {"arguments": json.dumps(arguments), "grading": {"of": grading}}
+    # An address in the cluster makes every value be looked at by itself.
+    each = found_in(example(cluster="zoe@example.com", **rest), REDACTION)
+    each["email"] -= 1
+    assert found_in(example(**rest), REDACTION) == +each
+
+
+def test_a_row_of_a_file_is_shown_with_placeholders_and_what_is_said_of_it_with_the_same_ones():
+    row = '{"to": ["ann@example.org"], "password": ["hunter2!x9"], "n": 1}'
+    shown, (found,) = redacted_row(row, ["ann@example.org (str)"], REDACTION)
+    assert json.loads(shown) == {"to": ["[EMAIL_1]"], "password": ["[SECRET_1]"], "n": 1} and found == "[EMAIL_1] (str)"
+    assert redacted_row('{"to": ann@example.org', [], REDACTION)[0] == '{"to": [EMAIL_1]'
+    assert redacted_row('{"a":  1}', ["x"], REDACTION) == ('{"a":  1}', ["x"])

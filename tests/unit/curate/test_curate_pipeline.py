@@ -97,11 +97,11 @@ ROWS = st.dictionaries(
 def test_the_ledger_balances_whatever_the_rows_hold(rows, held_out_rows):
     with tempfile.TemporaryDirectory() as folder:
         data = write(Path(folder) / "rows.jsonl", [pair("first"), *rows])
-        held_out = write(Path(folder) / "held.jsonl", held_out_rows)
+        held_out = write(Path(folder) / "held.jsonl", [pair("held"), *held_out_rows])
         curated = curate([data], out=Path(folder) / "out", config=CurateConfig(), held_out_files=[held_out],
                          allow_overlap=True, say=silent)  # fmt: skip
         ledger = curated.ledger
-        assert ledger["read"] == 1 + len(rows) + len(held_out_rows)
+        assert ledger["read"] == 2 + len(rows) + len(held_out_rows)
         written = sum(
             len(lines(curated, name)) for name in ("examples", "preferences", "merged", "dropped", "quarantine")
         )
@@ -214,6 +214,16 @@ def test_an_empty_file_is_a_warning_and_nothing_kept_at_all_an_error(tmp_path):
             say=silent,
         )
     assert (tmp_path / "none" / "quarantine.jsonl").read_text()
+
+
+@pytest.mark.parametrize("rows", [[pair(7, ""), {"text": "x"}], [preferred(7)]])
+def test_held_out_files_of_which_no_row_is_left_are_an_error_after_the_outputs_were_written(tmp_path, rows):
+    data, held_out = write(tmp_path / "rows.jsonl", [pair(k) for k in range(5)]), write(tmp_path / "bad.jsonl", rows)
+    with pytest.raises(DataError, match=r"no row of data\.held_out can be used") as caught:
+        curate([data], out=tmp_path / "out", config=CurateConfig(), held_out_files=[held_out], say=silent)
+    assert caught.value.problems[0].where == str(held_out)
+    assert len(caught.value.problems) == 1 + (len(rows) if "text" in rows[-1] else 0)
+    assert json.loads((tmp_path / "out" / "ledger.json").read_text())["splits"]["held_out"] == 0
 
 
 def test_a_missing_file_is_an_error_before_anything_is_written(tmp_path):

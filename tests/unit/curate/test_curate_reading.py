@@ -36,6 +36,15 @@ def test_every_path_that_cannot_be_used_is_named_with_what_is_wrong(tmp_path):
     assert str(tmp_path / "missing.jsonl") in str(caught.value)
 
 
+def test_a_file_is_known_however_its_path_is_written(tmp_path, monkeypatch):
+    (tmp_path / "a.jsonl").write_text("{}")
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "a.jsonl")
+    monkeypatch.chdir(tmp_path)
+    for other in (tmp_path / "a.jsonl", Path("../") / tmp_path.name / "a.jsonl", Path("link.jsonl")):
+        with pytest.raises(DataError, match=rf"a\.jsonl: found the file 2 times, also as {other}"):
+            check_files([Path("a.jsonl"), other])
+
+
 @pytest.mark.parametrize("suffix", [suffix for suffix in READERS if suffix not in (".parquet", ".arrow")])
 def test_every_format_is_read_plain_and_compressed_and_in_capitals(tmp_path, suffix):
     page = "<table><tr><th>prompt</th><th>completion</th></tr><tr><td>a</td><td>b</td></tr></table>"
@@ -169,7 +178,7 @@ def test_what_the_hub_does_not_have_is_an_error_with_the_librarys_words(tmp_path
 
 def test_without_the_library_a_name_of_the_hub_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(DataError, match=r"pip install 'luthier\[hub\]'"):
+    with pytest.raises(DataError, match=r'\.venv/bin/pip install -e "\.\[hub\]"'):
         check_files([Path("owner/name")])
     with pytest.raises(DataError, match=r"expected OWNER/NAME, hub:OWNER/NAME/CONFIG:SPLIT"):
         check_files([Path("hub:name")])

@@ -173,6 +173,13 @@ def test_our_own_preference_keeps_where_it_came_from():
     assert (record.origin, record.source, record.links) == ("edit", "trace:9", ("l",))
 
 
+def test_a_preference_keeps_its_template_language_and_generator_and_they_are_not_its_content():
+    row = {"prompt": "a", "chosen": "b", "rejected": "c"}
+    told = converted({**row, "template": "t 1", "language": "de", "generator": "a model"}).records[0]
+    assert (told.template, told.language, told.generator) == ("t 1", "de", "a model")
+    assert told.id == converted(row).records[0].id
+
+
 def conversation(*contents, **rest):
     return {"messages": [(user, assistant)[k % 2](text) for k, text in enumerate(contents)], **rest}
 

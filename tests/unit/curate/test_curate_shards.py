@@ -8,7 +8,8 @@ import pytest
 from luthier.curate.config import CurateConfig
 from luthier.curate.files.chunks import chunks
 from luthier.curate.gathered import Gathered
-from luthier.curate.mapping import Job, is_cut, link_key, make_shard
+from luthier.curate.labels.endings import may_break_off
+from luthier.curate.mapping import Job, link_key, make_shard
 from luthier.curate.pipeline import curate
 from luthier.curate.shards import EDGE, ROW, Notes, Shard, Writer, read_notes
 from luthier.records import Example, read_records
@@ -114,7 +115,7 @@ ENDS = [
 
 @pytest.mark.parametrize(("answer", "is_broken_off"), ENDS)
 def test_an_answer_breaks_off_where_a_sentence_goes_on(answer, is_broken_off):
-    assert is_cut(answer) is is_broken_off
+    assert may_break_off(answer) is is_broken_off
 
 
 def test_links_have_keys_of_their_own():

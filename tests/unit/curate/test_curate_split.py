@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from luthier.curate.split import NO_KEYS, PARTS, Ties, assign, groups
+from luthier.curate.split import PARTS, Ties, assign, groups
 
 
 class Item(NamedTuple):
@@ -20,7 +20,7 @@ class Item(NamedTuple):
 
 
 def keys(letters):
-    return np.array([[ord(letter), 7] for letter in letters], np.uint64) if letters else NO_KEYS
+    return np.array([[ord(letter), 7] for letter in letters], np.uint64).reshape(-1, 2)
 
 
 def ties(items, pairs=()):
@@ -94,7 +94,7 @@ def test_the_ties_of_some_rows_are_those_that_they_have_among_themselves(items, 
 
 
 def parts_of(names, **options):
-    return [PARTS[number] for number in assign(names, **options)]
+    return [PARTS[number] for number in assign(names, **options).parts]
 
 
 def test_shares_are_kept_within_chance():
@@ -106,7 +106,7 @@ def test_shares_are_kept_within_chance():
 
 def test_another_seed_makes_another_split():
     names = [f"g{k}" for k in range(1000)]
-    first, second = (assign(names, dev_share=0.1, held_out_share=0.2, seed=seed) for seed in (1, 2))
+    first, second = (assign(names, dev_share=0.1, held_out_share=0.2, seed=seed).parts for seed in (1, 2))
     assert (first != second).sum() > 300
 
 
@@ -125,6 +125,22 @@ def test_with_few_groups_every_part_that_has_a_share_gets_one_and_training_first
     assert parts == {1: {"train"}, 2: {"train", "held_out"}}.get(count, {"train", "dev", "held_out"})
 
 
+def test_only_groups_that_fill_a_part_move_when_groups_are_added():
+    shares = {"dev_share": 0.05, "held_out_share": 0.1}
+    moved = 0
+    for seed in range(40):
+        old = [f"g{k}" for k in range(8)]
+        before = assign(old, **shares, seed=seed)
+        after = assign([*old, *(f"new{k}" for k in range(60))], **shares, seed=seed)
+        is_moved = before.parts != after.parts[:8]
+        moved += int(is_moved.sum())
+        for was, now in zip(before.parts[is_moved], after.parts[:8][is_moved], strict=True):
+            assert PARTS[was] in before.filled or PARTS[now] in after.filled
+        for part in before.filled:
+            assert (before.parts == PARTS.index(part)).sum() == 1
+    assert moved > 20  # small sets do move
+
+
 @pytest.mark.parametrize("share", [0.45, 0.0])
 def test_a_share_of_nothing_stays_empty_and_train_never_is(share):
     for seed in range(20):
@@ -134,5 +150,5 @@ def test_a_share_of_nothing_stays_empty_and_train_never_is(share):
 
 
 def test_no_groups_have_no_parts():
-    assert len(assign([], dev_share=0.1, held_out_share=0.1, seed=0)) == 0
+    assert len(assign([], dev_share=0.1, held_out_share=0.1, seed=0).parts) == 0
     assert groups(ties([])).names == []

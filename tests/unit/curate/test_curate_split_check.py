@@ -116,10 +116,23 @@ def test_a_file_without_usable_rows_is_an_error(tmp_path):
         checked(tmp_path, TRAIN, [{"text": "x"}])
 
 
+def test_rows_that_cannot_be_used_are_counted_and_named_and_under_strict_they_refuse(tmp_path):
+    files = write(tmp_path / "train.jsonl", TRAIN), write(tmp_path / "test.jsonl", [TEST[0], *[{"text": "x"}] * 20])
+    check = check_split(*files, say=silent)
+    assert check.is_apart and check.rows == {"train": 40, "test": 1, "unusable train": 0, "unusable test": 20}
+    text = "\n".join(check.lines())
+    assert "unusable rows, compared with nothing: test 20" in text and f"{files[1]}:2" in text
+    assert check.lines()[-1].endswith("among the rows that can be used")
+    assert [problem["where"] for problem in check.to_json()["problems"]] == [f"{files[1]}:{k}" for k in range(2, 7)]
+    strict = check_split(*files, say=silent, strict=True)
+    assert not strict.is_apart and "--strict is set" in strict.lines()[-2]
+    assert check_split(files[0], write(tmp_path / "fine.jsonl", TEST), say=silent, strict=True).is_apart
+
+
 def test_what_is_found_can_be_read_by_programs(tmp_path):
     data = checked(tmp_path, [*TRAIN, pair("x", "y")], [*TEST, pair("x", "z")]).to_json()
     assert json.loads(json.dumps(data))["is_apart"] is False
-    assert data["rows"] == {"train": 41, "test": 41} and data["evidence"][0]["kind"] == SAME_PROMPT
+    assert data["rows"] == {"train": 41, "test": 41, "unusable train": 0, "unusable test": 0} and data["evidence"][0]["kind"] == SAME_PROMPT
 
 
 @pytest.mark.skipif(not DATA, reason="LUTHIER_TEST_DATA does not name the folder with real data")

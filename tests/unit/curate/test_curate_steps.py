@@ -87,6 +87,9 @@ KEYS = [
     ({"leaks": {"against": ["test.jsonl"]}}, "leaks"),
     ({"decisions": "review.jsonl"}, "review"),
     ({"select": {"keep": 10}}, "select"),
+    ({"labels": {"action": "drop"}}, "labels"),
+    ({"near": {"keep": "longest"}}, "near"),
+    ({"personal": {"kinds": ["email"]}}, "personal"),
 ]
 
 
@@ -95,6 +98,37 @@ def test_a_key_of_a_step_that_is_left_out_is_an_error(keys, step):
     assert made(keys)
     with pytest.raises(ConfigError, match="is set, but steps leaves"):
         made({**keys, "steps": [name for name in STEP_NAMES if name != step]})
+
+
+def test_keys_that_another_key_makes_idle_are_errors():
+    with pytest.raises(ConfigError, match=r"without select\.keep"):
+        made({"select": {"methods": ["length"]}})
+    with pytest.raises(ConfigError, match=r"near\.keep is set"):
+        made({"near": {"action": "flag", "keep": "longest"}})
+    with pytest.raises(ConfigError, match=r"leaks\.against names no file"):
+        made({"leaks": {"action": "flag"}})
+
+
+def test_names_of_columns_that_no_file_has_are_told(tmp_path):
+    data = tmp_path / "rows.csv"
+    data.write_text("Frage,Antwort,x\n" + "".join(f"question {k},answer {k},{k}\n" for k in range(20)))
+    more = write(tmp_path / "more.jsonl", [{"Bitte": f"do {k}", "Antwort": f"done {k}"} for k in range(20)])
+    columns = {"Frage": "prompt", "Antwort": "completion", "Frgae": "prompt", "Bitte": "prompt"}
+    said = []
+    config = CurateConfig(columns=columns, workers=1)
+    curated = curate([data, more], out=tmp_path / "out", config=config, say=said.append)
+    assert curated.ledger["kept"] == 40 and curated.ledger["columns_not_met"] == ["Frgae"]
+    assert next(line for line in said if "'Frgae'" in line).startswith("curate | warning: ")
+    assert not any("'Bitte'" in line or "'Frage'" in line for line in said)
+
+
+def test_the_language_of_preferences_is_stated_or_told_and_counted(tmp_path):
+    rows = [{"prompt": SOLAR, "chosen": ANSWER, "rejected": "No."},
+            {"prompt": "7 x 8", "chosen": "56", "rejected": "54", "language": "German", "generator": "a model"}]  # fmt: skip
+    curated = done(tmp_path, rows)
+    found = list(read_records(curated.paths["preferences"], Preference))
+    assert [(one.language, one.generator) for one in found] == [("en", None), ("de", "a model")]
+    assert curated.ledger["languages"] == {"de": 1, "en": 1}
 
 
 def test_an_unknown_step_is_an_error():

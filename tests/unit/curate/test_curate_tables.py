@@ -1,5 +1,7 @@
 """Tables: cells keep their line breaks and separators, headers are understood, and broken rows cost only themselves."""
 
+import json
+
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -146,3 +148,38 @@ def test_parquet_rows_have_their_number_as_place(tmp_path):
 def test_a_parquet_file_that_is_none_is_an_error_that_names_it(tmp_path):
     with pytest.raises(DataError, match=r"t\.parquet.*expected a Parquet file"):
         rows_of(tmp_path, b"not parquet", "t.parquet")
+
+
+TWO = "two columns are completion: 'Antwort' and 'completion'"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", "prompt,Antwort,completion\na,b,c\nd,,e\n"),
+        ("t.md", "|prompt|Antwort|completion|\n|-|-|-|\n|a|b|c|\n|d||e|\n"),
+        ("t.jsonl", '{"prompt": "a", "Antwort": "b", "completion": "c"}\n{"prompt": "d", "Antwort": null, "completion": "e"}\n'),
+        ("t.json", '{"prompt": ["a", "d"], "Antwort": ["b", null], "completion": ["c", "e"]}'),
+    ],
+)
+def test_two_columns_of_one_name_are_a_fault_where_both_hold_something(tmp_path, name, content):
+    bad, good = rows_of(tmp_path, content, name, {"Antwort": "completion"})
+    assert bad.data is None and bad.fault.problem.found == TWO and "rename one" in bad.fault.problem.fix
+    assert b"b" in bad.raw and b"c" in bad.raw
+    assert good.data == {"prompt": "d", "completion": "e"}
+
+
+def test_two_columns_of_one_name_in_parquet_are_a_fault_that_keeps_both(tmp_path):
+    columns = [pyarrow.array(["a", "d"]), pyarrow.array(["b", None]), pyarrow.array(["c", "e"])]
+    table = pyarrow.Table.from_arrays(columns, names=["prompt", "completion", "completion"])
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+    bad, good = read_rows(tmp_path / "t.parquet")
+    assert bad.fault.problem.found == "two columns are completion: 'completion' and 'completion'"
+    assert json.loads(bad.raw) == {"prompt": "a", "completion": "b", "completion (2)": "c"}
+    assert good.data == {"prompt": "d", "completion": "e"}
+
+
+def test_a_csv_header_that_names_a_column_twice_loses_neither_and_columns_without_a_name_are_no_matter(tmp_path):
+    bad, good = rows_of(tmp_path, "prompt,completion,Completion,,\na,b,c,1,2\nd,e,,1,2\n", "t.csv")
+    assert bad.fault.reason == "two columns of one name" and bad.raw == b"a,b,c,1,2"
+    assert (good.data["prompt"], good.data["completion"]) == ("d", "e")

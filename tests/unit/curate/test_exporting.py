@@ -9,6 +9,8 @@ import pytest
 from luthier.curate.config import CurateConfig
 from luthier.curate.exporting import export
 from luthier.curate.pipeline import curate
+from luthier.curate.workplace import MARK
+from luthier.errors import ConfigError
 
 ORACLE = Path(__file__).parents[3] / ".venv-oracle" / "bin" / "python"
 NAMES = ("trl", "llama-factory", "axolotl")
@@ -123,6 +125,38 @@ def test_an_export_that_is_no_longer_wanted_is_gone(folder, tmp_path):
     assert (tmp_path / "export" / "trl" / "train.jsonl").read_bytes() == (
         folder / "export" / "trl" / "train.jsonl"
     ).read_bytes()
+
+
+def test_a_folder_that_no_export_made_is_never_deleted_nor_written_to(tmp_path):
+    (tmp_path / "rows.jsonl").write_text(json.dumps(ROWS["plain"]) + "\n")
+    mine = tmp_path / "out" / "export" / "axolotl" / "mine.yaml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("a: 1\n")
+
+    def done(*names):
+        config = CurateConfig(export=names, dev_share=0, held_out_share=0)
+        curate([tmp_path / "rows.jsonl"], out=tmp_path / "out", config=config, say=lambda line: None)
+
+    done("trl")
+    assert mine.is_file()
+    with pytest.raises(ConfigError, match=f"export/axolotl: found .* no {MARK}"):
+        done("axolotl")
+    assert [path.name for path in mine.parent.iterdir()] == ["mine.yaml"]
+    assert (tmp_path / "out" / "export" / "trl" / "train.jsonl").is_file()  # refused before anything was done
+
+
+def test_what_was_put_beside_an_export_stays_when_the_export_goes(folder, tmp_path):
+    for name in ("train", "dev", "held_out", "preferences"):
+        (tmp_path / f"{name}.jsonl").write_bytes((folder / f"{name}.jsonl").read_bytes())
+    for name in NAMES:
+        export(tmp_path, [name])
+    mine = tmp_path / "export" / "axolotl" / "mine.yaml"
+    mine.write_text("a: 1\n")
+    export(tmp_path, [])
+    assert {path.name for path in mine.parent.iterdir()} == {"mine.yaml", MARK}
+    assert [path.name for path in (tmp_path / "export").iterdir()] == ["axolotl"]
+    export(tmp_path, ["axolotl"])
+    assert mine.is_file() and (mine.parent / "train.jsonl").is_file()
 
 
 READ = """

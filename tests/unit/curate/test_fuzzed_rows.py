@@ -6,6 +6,8 @@ import codecs
 import gzip
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow
@@ -197,6 +199,55 @@ def test_torn_archives_are_read_to_where_they_are_torn(tmp_path, suffix):
         path.write_bytes(bytes(torn))
         rows = read(path)
         assert rows and rows[-1].fault is not None
+
+
+def odd_line(draw):
+    """A line that may be cut, of another encoding, or hold line ends that are none."""
+    row = changed(draw.choice(SOUND), draw, draw.choice([0.02, 0.2, 0.6]))
+    if draw.random() < 0.1:
+        row = {"prompt": f"a\u2028b\u0085{draw.random()}", "completion": "c\x0bd\x1ee\u2029", "more": row}
+    try:
+        line = json.dumps(row, ensure_ascii=False).encode(draw.choice(["utf-8", "utf-8", "utf-8", "cp1252", "utf-8-sig"]))
+    except UnicodeEncodeError:
+        line = json_text(row, draw)
+    if draw.random() < 0.1:
+        line = line[: draw.randrange(1, len(line) + 1)]
+    return line.replace(b"\n", b" ").replace(b"\r", b" ") or b"{"
+
+
+CURATED = """
+import json, sys
+from pathlib import Path
+from bench.measuring import peak_memory_mib
+from luthier.curate.config import CurateConfig
+from luthier.curate.pipeline import curate
+config = CurateConfig(memory_mb=512)
+ledger = curate([Path(sys.argv[1])], out=Path(sys.argv[2]), config=config, say=lambda line: None).ledger
+print(json.dumps({"ledger": ledger, "peak_mib": peak_memory_mib()}))
+"""
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_odd_lines_are_accounted_for_in_bounded_memory(tmp_path):
+    draw = random.Random(11)
+    huge = {30_000, 60_000, 60_001, 90_000}
+    path = tmp_path / "rows.jsonl"
+    with path.open("wb") as file:
+        file.write(codecs.BOM_UTF8)
+        for number in range(100_000):
+            text = "x y " * 2_600_000
+            line = json.dumps({"prompt": text, "completion": "b"}).encode() if number in huge else odd_line(draw)
+            file.write(line + draw.choice([b"\n", b"\r\n"]))
+    command = [sys.executable, "-c", CURATED, str(path), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
+    assert done.returncode == 0, done.stderr[-2000:]
+    told = json.loads(done.stdout)
+    ledger = told["ledger"]
+    ends = [ledger["kept"], *(sum(ledger[name].values()) for name in ("merged", "dropped", "quarantined"))]
+    assert ledger["read"] == sum(ends) == 100_000 and min(ends) > 0, ends
+    with (tmp_path / "out" / "quarantine.jsonl").open("rb") as file:
+        assert sum(1 for _ in file) == ends[-1]
+    assert told["peak_mib"] < 1024
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

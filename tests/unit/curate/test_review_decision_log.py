@@ -165,7 +165,7 @@ def test_a_disk_that_is_full_leaves_no_half_line(tmp_path, monkeypatch):
             return write(number, bytes(data[:20]))
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(decision_log.os, "write", full)
+    monkeypatch.setattr(os, "write", full)
     with pytest.raises(OSError, match="No space"):
         log.add([Wanted("b", "drop")])
     monkeypatch.undo()
@@ -216,7 +216,7 @@ def test_a_file_that_is_settled_is_not_read_again(tmp_path, monkeypatch):
     log.add([Wanted("a", "keep")])
     os.utime(path, (1_000_000_000, 1_000_000_000))
     log.refresh()
-    monkeypatch.setattr(decision_log.os, "pread", None)
+    monkeypatch.setattr(os, "pread", None)
     log.refresh()
     assert log.current("a").kind == "keep"
 

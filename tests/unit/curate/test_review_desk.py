@@ -5,6 +5,8 @@ import json
 import pytest
 
 from fakes_review import NUM_FLAGGED, curated
+from luthier.curate.config import CurateConfig
+from luthier.curate.pipeline import curate
 from luthier.curate.review.decisions import read_decisions
 from luthier.curate.review.desk import Desk
 from luthier.curate.review.flagged import Flag
@@ -91,7 +93,26 @@ def test_a_mended_row_keeps_all_else_and_can_be_mended_further(desk, tmp_path):
     assert marks(row["decision"]["parts"][1]["pieces"], "differs")
     kept = read_decisions(tmp_path / "review.jsonl")[row["id"]].record
     assert (kept.target, kept.language) == ("Ask the clerk at desk 2.", "en")
-    assert json.loads(desk.text(row["id"])["text"])["messages"][1]["content"] == "Ask the clerk at desk 2."
+    made = desk.text(row["id"], {"texts": {}})
+    assert json.loads(made["text"])["messages"][1]["content"] == "Ask the clerk at desk 2."
+    assert made["before"] == made["text"]
+
+
+def test_as_json_a_row_holds_what_was_written_into_its_fields(desk):
+    row = desk.row(4)
+    answer = row["answer_path"]
+    made = desk.text(row["id"], {"texts": {answer: "Ask \u201cthe\u201d clerk."}})
+    now, before = json.loads(made["text"]), json.loads(made["before"])
+    assert now["messages"][1]["content"] == "Ask \u201cthe\u201d clerk."
+    assert before["messages"] == [
+        {"role": "user", "content": row["parts"][0]["text"]}, {"role": "assistant", "content": row["parts"][1]["text"]},
+    ]  # fmt: skip
+    assert now["messages"][0] == before["messages"][0]
+    assert desk.check(row["id"], {"json": made["text"]}) == {"problems": []}
+    with pytest.raises(DataError, match=r"messages\[7\]"):
+        desk.text(row["id"], {"texts": {"messages[7].content": "x"}})
+    with pytest.raises(DataError, match="no such row"):
+        desk.text("00000000000000ff", {"texts": {}})
 
 
 def test_all_that_is_listed_is_decided_at_once_and_undone_at_once(desk):
@@ -163,6 +184,25 @@ def test_a_row_whose_text_is_gone_can_still_be_decided(tmp_path):
     desk = Desk.open(tmp_path, tmp_path / "review.jsonl")
     assert desk.row(0)["is_missing"] and desk.row(0)["parts"] == []
     assert desk.decide([decision(desk, 0, "drop")], version="")["decided"] == 1
+
+
+@pytest.mark.parametrize("where", ["stage.json", "config.json"])
+def test_a_number_is_marked_as_the_regions_of_the_curation_have_it(tmp_path, where):
+    config = CurateConfig.model_validate({
+        "personal": {"action": "flag", "regions": ("DK",)}, "workers": 1, "steps": ("personal",),
+    })  # fmt: skip
+    data, folder = tmp_path / "rows.jsonl", tmp_path / "curate"
+    data.write_text(json.dumps({"prompt": "Whom do I call?", "completion": "Please call 32 12 34 56."}) + "\n")
+    curate([data], out=folder, config=config, say=lambda _: None)
+    desk = Desk.open(folder, tmp_path / "review.jsonl")
+    assert marks(desk.row(0)["parts"][1]["pieces"]) == [], "nobody tells of Denmark"
+    options = {"curate": config.model_dump(mode="json")}
+    if where == "stage.json":
+        (folder / where).write_text(json.dumps({"parts": {"options": options}}))
+    else:
+        (tmp_path / where).write_text(json.dumps(options))
+        desk = Desk.open(folder, tmp_path / "review.jsonl")
+    assert marks(desk.row(0)["parts"][1]["pieces"]) == ["32 12 34 56"]
 
 
 def test_what_a_flag_quotes_is_marked_and_offsets_hold_for_any_character():

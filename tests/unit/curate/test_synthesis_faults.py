@@ -112,7 +112,7 @@ def test_half_a_character_of_an_older_journal_is_mended(tmp_path):
 def test_a_method_ends_when_no_answer_can_be_used(tmp_path, method, kind, rule):
     """The requests are always new, the rows never there."""
     with serving(
-        say=lambda prompt: "I am sorry." if prompt.startswith(kind) else answer_to(f"{prompt} {time.perf_counter()}")
+        say=lambda prompt: "I cannot help with that." if prompt.startswith(kind) else answer_to(f"{prompt} {time.perf_counter()}")
     ) as server:
         result = run_of(tmp_path, method, server, rows=2, writer="concurrency = 1")
         assert len(server.asked) < 200
@@ -194,7 +194,8 @@ def test_requests_may_speak_of_being_sorry():
     with pytest.raises(StopIteration):
         rounds.send([Reply(words, False, 1, 1)])
     assert [row.prompt[0].content for row in book.rows] == [words]
-    assert request_fault("?! ...", None) == "no words" and answer_fault("Hello?", "I am sorry.") == "refusal"
+    assert request_fault("?! ...", None) == "no words" and answer_fault("Hello?", "I am sorry for your loss.") is None
+    assert answer_fault("Hello?", "I am sorry, but I cannot help with that.") == "refusal"
 
 
 @pytest.mark.parametrize("ending", ["401", "Ctrl-C"])
@@ -266,6 +267,41 @@ def test_a_damaged_line_is_told_with_its_place_and_a_torn_end_is_skipped_and_sai
         with pytest.raises(DataError, match="the journal of requests is damaged") as error:
             Journal(path)
         assert f"{path}:2: " in error.value.text() and "delete this line" in error.value.text()
+
+
+def test_a_last_line_that_lacks_its_end_alone_is_kept(tmp_path):
+    path, said = tmp_path / "r.jsonl", []
+    call = '{"key": "a", "call": 1}\n'
+    end = '{"key": "a", "attempts": 1, "text": "paid for", "is_cut": false, "tokens": [4, 2]}'
+    path.write_text(call + end)
+    journal = Journal(path, said.append)
+    assert journal.reply("a") == Reply("paid for", False, 4, 2) and journal.spent() == (1, 6) and not said
+    journal.add_call("b")
+    assert path.read_text() == f"{call}{end}\n" + '{"key": "b", "call": 1}\n'
+
+
+def test_a_writer_that_is_sent_no_seed_is_another_one():
+    def identity(**options):
+        return endpoint(WriterConfig(model="m", base_url="http://127.0.0.1:9/v1", **options), seed=0).identity
+
+    assert identity(send_seed=False) != identity() == identity(concurrency=2)
+
+
+def test_seeds_that_cannot_be_read_are_set_aside_with_what_is_wrong(tmp_path):
+    data, out = tmp_path / "seeds.jsonl", tmp_path / "quarantine.jsonl"
+    data.write_text('{"prompt": "Name a fish.", "completion": "Cod."}\n{"prompt": "x", "comp\n{"prompt": "Name a bird."}\n')
+    assert starts_of("self_instruct", [data], quarantine=out).account == {"used": 1, "unusable": 2}
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [line["where"].partition(".jsonl:")[2][0] for line in lines] == ["2", "3"]
+    assert all(line["fix"] and line["raw"] for line in lines)
+    data.write_text('{"text": "The mill."}\n{"name": "x"}\n{"text": "a \\ud83d b"}\n')
+    account = starts_of("inversion", [data], quarantine=out).account
+    assert account == {"used": 1, "without a text": 1, "broken characters": 1}
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [line["where"] for line in lines] == [f"{data}:2", f"{data}:3: text"]
+    data.write_text('{"name": "x"}\n')
+    with pytest.raises(DataError, match=r"seeds\.jsonl:1: found the fields name"):
+        starts_of("inversion", [data])
 
 
 def test_the_same_command_asks_again_for_what_failed(tmp_path):

@@ -118,6 +118,22 @@ def test_a_table_of_two_columns_is_read_by_its_header(tmp_path):
     assert [e.targets for e in examples] == [("positive",), ("negative",)]
 
 
+@pytest.mark.parametrize("name", ["rev.csv.jsonl", "rev.tsv.v2.csv"])
+def test_a_file_is_read_by_the_last_part_of_its_name(tmp_path, name):
+    path = tmp_path / name
+    rows = [{"text": text, "label": label, "place": place} for text, label, place in ROWS]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) if name.endswith("jsonl")
+                    else csv_file(tmp_path).read_text())  # fmt: skip
+    _, examples = asked(tmp_path, path)
+    assert len({example.source for example in examples}) == len(ROWS)
+
+
+@pytest.mark.parametrize("header", ["text,text,place", "text,,place"])
+def test_a_table_without_a_name_for_each_column_is_an_error(tmp_path, header):
+    with pytest.raises(DataError, match="a name of its own for each column"):
+        asked(tmp_path, csv_file(tmp_path, header=header))
+
+
 def test_rows_that_cannot_be_asked_are_set_aside_with_what_is_wrong(tmp_path):
     path = tmp_path / "rows.jsonl"
     lines = [{"text": "a", "label": 1, "place": "p"}, {"text": "b", "label": 2, "place": "p"}, {"label": 1, "place": "p"},

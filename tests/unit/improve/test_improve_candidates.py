@@ -7,7 +7,7 @@ from luthier.improve import candidates as reasons
 from luthier.improve.candidates import collect
 from luthier.improve.holdout import Holdout, is_holdout
 from luthier.records import Feedback, Message
-from luthier.tasks.overlap import NearIndex
+from luthier.similarity.near_index import NearIndex
 from luthier.traces import Trace
 
 

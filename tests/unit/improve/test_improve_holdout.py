@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from luthier.errors import ConfigError, DataError
 from luthier.improve.holdout import Holdout, conversation_root, is_holdout
 from luthier.records import Example, Message
-from luthier.tasks.overlap import NearIndex
+from luthier.similarity.near_index import NearIndex
 
 
 def user(text: str) -> tuple[Message, ...]:

@@ -32,7 +32,7 @@ LEVELS = torch.tensor([
 
 @pytest.fixture
 def _kernel():
-    pytest.importorskip("bitsandbytes", reason='no bitsandbytes: pip install "luthier[qlora]"')
+    pytest.importorskip("bitsandbytes", reason='no bitsandbytes: .venv/bin/pip install -e ".[qlora]"')
     try:
         quantisation(dtype="float32", device="cpu")
     except ConfigError as error:
@@ -84,7 +84,7 @@ def problem(folder):
     with pytest.raises(ConfigError, match="cannot be held in 4 bits on this machine") as error:
         quantised(folder)
     (found,) = error.value.problems
-    assert "train.adapter" in found.where and 'pip install "luthier[qlora]"' in found.fix and "cpu" in found.found
+    assert "train.adapter" in found.where and '.venv/bin/pip install -e ".[qlora]"' in found.fix and "cpu" in found.found
     return found
 
 

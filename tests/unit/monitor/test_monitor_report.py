@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from luthier.monitor import is_refusal, monitor
+from luthier.monitor import monitor
 from luthier.records import Feedback, Message
 from luthier.traces import Trace
 
@@ -99,25 +99,6 @@ def test_traces_without_consent_count_but_their_text_is_never_read() -> None:
     assert report.all.num_traces == 60 and report.all.latency_ms is not None
     assert report.all.refused is None and report.all.num_with_text == 0
     assert report.drift is None and "secret" not in report.page().html()
-
-
-@pytest.mark.parametrize(
-    ("answer", "refused"),
-    [
-        ("I'm sorry, but I can't help with that.", True),
-        ("I\u2019m sorry, I am unable to do so.", True),
-        ("As an AI language model, I have no opinion.", True),
-        ("Ich kann Ihnen dabei leider nicht helfen.", True),
-        ("Je ne peux pas vous aider.", True),
-        ("I'm sorry to hear that. Your parcel is on its way.", False),
-        ("I can help with that.", False),
-        ("You cannot return opened goods.", False),
-        ("x" * 300 + " I can't help with that.", False),
-        ("", False),
-    ],
-)  # fmt: skip
-def test_the_refusal_rule(answer: str, refused: bool) -> None:
-    assert is_refusal(answer) is refused
 
 
 def test_drift_needs_enough_prompts_and_says_how_many_there_are() -> None:

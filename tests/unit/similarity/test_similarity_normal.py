@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from luthier.similarity import exact_key, is_plain, normal_form, prefix_keys
+from luthier.similarity import is_plain, normal_form
 
 SAME = [
     ("caf\u00e9", "cafe\u0301"),
@@ -58,27 +58,9 @@ def test_the_normal_form_of_a_normal_form_is_itself(text):
     assert normal_form(normal_form(text)) == normal_form(text)
 
 
-def test_a_key_tells_where_one_text_ends_and_the_next_begins():
-    assert exact_key(["ab", "c"]) != exact_key(["a", "bc"])
-    assert exact_key(["ab"]) != exact_key(["ab", ""])
-
-
-def test_a_key_forgets_what_the_normal_form_forgets():
-    assert exact_key(["user", "caf\u00e9  noir"]) == exact_key(["user", "cafe\u0301 noir\u200b"])
-
-
-def test_prefix_keys_are_the_keys_of_the_first_texts():
-    texts = ["user", "a  b", "assistant", "c"]
-    assert prefix_keys(texts) == [exact_key(texts[:length]) for length in range(5)]
-
-
 def test_a_text_is_plain_when_there_is_nothing_in_it_but_ascii_tabs_and_line_feeds():
     assert is_plain("def f():\n\treturn 1")
     assert not any(is_plain(text) for text in ("\r\n", "\x00", "\x7f", "\u00e9", "\u200b", "\x0b"))
-
-
-def test_a_key_can_be_made_of_a_lone_surrogate():
-    assert exact_key(["\ud83d"]) != exact_key([""])
 
 
 def test_the_normal_form_takes_time_in_proportion_to_the_text():

@@ -135,9 +135,12 @@ def test_a_digest_tells_rows_apart_by_tokens_and_by_masks():
 
 def test_the_table_has_a_row_for_each_contender_and_the_ratio_beside_the_peer():
     ours, theirs = [a_run(step_seconds=1)], [a_run(step_seconds=3)]
+    names = ("operations_per_s", "of_float32_rate", "of_own_rate", "of_bf16_peak")
+    ours = [run | {"utilisation": dict.fromkeys(names, share)} for run in ours for share in (0.72, 0.77)]
+    theirs *= 2
     result = {"work": "15m", "summary": {"luthier": summary(ours), "trl": summary(theirs)},
               "ratios": {"trl": ratios(ours, theirs)}}  # fmt: skip
     assert table([result]) == [
-        "| 15m | luthier | 100 [100, 100] | 6 [6, 6] | 500 [500, 500] |  |",
-        "| 15m | trl | 33 [33, 33] | 5 [5, 5] | 500 [500, 500] | 3.00 [3.00, 3.00] |",
+        "| 15m | luthier | 100 [100, 100] | 6 [6, 6] | 500 [500, 500] | 74% [72%, 77%] |  |",
+        "| 15m | trl | 33 [33, 33] | 5 [5, 5] | 500 [500, 500] |  | 3.00 [3.00, 3.00] |",
     ]

@@ -407,5 +407,5 @@ def test_restored_state_is_a_copy(name):
 def test_8_bit_state_without_its_library_says_what_to_install(monkeypatch):
     for module in ("bitsandbytes", "bitsandbytes.optim"):
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ConfigError, match=r"train\.optim\.name: found \"adamw_8bit\".*\n.*pip install \"luthier\["):
+    with pytest.raises(ConfigError, match=r"train\.optim\.name: found \"adamw_8bit\".*\n.*\.venv/bin/pip install -e \"\.\[qlora\]"):
         make_optimiser(parameters(), options(name="adamw_8bit"))

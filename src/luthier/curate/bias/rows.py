@@ -11,7 +11,8 @@ import numpy as np
 
 from luthier.curate.bias.words import LANGUAGES, NOTHING, UNSTATED, Groups, Lexicon, Mentions, lexicon, words_of
 from luthier.curate.counted_texts import RowText
-from luthier.curate.mapping import is_cut
+from luthier.curate.labels.endings import breaks_off
+from luthier.refusals import begins_with_refusal
 
 LAST_WORDS = (16, 10, 7, 5, 3)
 FIRST_WORDS = (8, 5, 3)
@@ -119,8 +120,8 @@ def _naming(text: RowText, words: Lexicon) -> NamingRow | None:
     length = text.answer_words
     choice = " ".join(words_of(text.answer.lower())) if 0 < length <= SHORT_WORDS else ""
     return NamingRow(
-        text, words, prompt, answer, choice, words.refuses(text.answer), is_cut(text.answer), length,
-        text.prompt_words, _keys(text.prompt, words),
+        text, words, prompt, answer, choice, begins_with_refusal(text.answer), breaks_off(text.prompt, text.answer),
+        length, text.prompt_words, _keys(text.prompt, words),
         words.frame(text.prompt, prompt.groups, prompt.groups) if prompt.groups else text.prompt,
     )  # fmt: skip
 

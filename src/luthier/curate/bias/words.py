@@ -71,7 +71,6 @@ class Lexicon:
     first_words: frozenset[str]
     origin_words: tuple[str, ...]
     no_place: frozenset[str]
-    refusals: tuple[str, ...]
     dimensions: Mapping[str, tuple[str, ...]]
     """The groups of each dimension."""
     attributes: tuple[str, ...]
@@ -115,10 +114,6 @@ class Lexicon:
                     places.add(found[0])
                 at = text.find(word, at + 1)
         return places
-
-    def refuses(self, answer: str) -> bool:
-        """Whether an answer begins as refusals do."""
-        return answer[:60].lstrip().lower().replace("\u2019", "'").startswith(self.refusals)
 
     def frame(self, text: str, dimensions: Iterable[str], groups: Mapping[str, Iterable[str]], kept: str = "") -> str:
         """A text without the words for the groups of some dimensions, and as far as it is read without case and signs.
@@ -172,7 +167,7 @@ def lexicon(language: str, own: Groups | None = None) -> Lexicon:
     words = tuple(patterns.get("origin", ()))
     return Lexicon(
         terms, frozenset(terms), tuple(f"{word} " for word in words), frozenset(patterns.get("no_place", ())),
-        tuple(patterns.get("refusal", ())), dimensions, tuple(attributes), _words_of(terms),
+        dimensions, tuple(attributes), _words_of(terms),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,12 +12,14 @@ from typing import Any
 
 import orjson
 
-from luthier.curate.card.rows import answer_of, cut, named, prompt_of
+from luthier.curate.card.rows import SHOWN_CHARACTERS, answer_of, cut, named, prompt_of
 from luthier.curate.comparing import LEAK
 from luthier.curate.config import KIND_NAMES
 from luthier.curate.counted_texts import RowTexts
 from luthier.curate.gathered import Gathered
 from luthier.curate.outputs import merged_rows
+from luthier.curate.personal import redacted_row
+from luthier.privacy import Redaction
 from luthier.reports import Page, Sample, bar_plot
 from luthier.reports.marks import containing, differing, matching, shortened
 from luthier.reports.page import Marked
@@ -26,6 +29,8 @@ SHOWN_SAMPLES = 4
 SHOWN_REASONS = 12
 SHOWN_CONTEXT = 160
 """Characters shown on either side of what differs between duplicates."""
+READ_CHARACTERS = 20_000
+"""So much of a row that cannot be used is looked at for personal data, of which less is shown."""
 CONTEXT_CHARACTERS = 240
 """Shown before and after a stretch that is marked."""
 PLACEHOLDER = re.compile(r"\[(?:" + "|".join(kind.upper() for kind in KIND_NAMES) + r")_[0-9]+\]")
@@ -33,9 +38,14 @@ FLAGGED_ELSEWHERE = ("conflicts", "leaks")
 """Steps whose flags are shown in a section of their own."""
 
 
-def show_findings(page: Page, out: Path, ledger: Mapping[str, Any], table: Gathered, texts: RowTexts) -> None:
-    """The sections of everything that was found; `out` is the folder of the outputs."""
-    _quarantine(page, out, ledger)
+def show_findings(
+    page: Page, out: Path, ledger: Mapping[str, Any], table: Gathered, texts: RowTexts, redaction: Redaction
+) -> None:
+    """The sections of everything that was found; `out` is the folder of the outputs.
+
+    Rows that cannot be used were never looked at for personal data: `redaction` takes it out of those that are shown.
+    """
+    _quarantine(page, out, ledger, redaction)
     _duplicates(page, ledger, table)
     _conflicts(page, out, ledger)
     _leaks(page, ledger, table)
@@ -43,7 +53,7 @@ def show_findings(page: Page, out: Path, ledger: Mapping[str, Any], table: Gathe
     _flags(page, out, ledger)
 
 
-def _quarantine(page: Page, out: Path, ledger: Mapping[str, Any]) -> None:
+def _quarantine(page: Page, out: Path, ledger: Mapping[str, Any], redaction: Redaction) -> None:
     reasons: Mapping[str, int] = ledger["quarantined"]
     if not reasons:
         return
@@ -56,7 +66,7 @@ def _quarantine(page: Page, out: Path, ledger: Mapping[str, Any]) -> None:
     for entry in _lines(out / "quarantine.jsonl"):
         samples = found.get(entry["reason"])
         if samples is not None and len(samples) < SHOWN_PER_REASON:
-            samples.append(_faulty(entry))
+            samples.append(_faulty(entry, redaction))
         if all(len(some) >= min(SHOWN_PER_REASON, reasons[reason]) for reason, some in found.items()):
             break
     for reason, samples in found.items():
@@ -64,10 +74,17 @@ def _quarantine(page: Page, out: Path, ledger: Mapping[str, Any]) -> None:
         _some(page, samples, open_ones=1)
 
 
-def _faulty(entry: Mapping[str, Any]) -> Sample:
-    finding = f"found {entry['found']}\nexpected {entry['expected']}\n\nFix: {entry['fix']}"
-    raw = entry.get("raw") or f"bytes that are no text: {entry.get('raw_base64', '')}"
-    return Sample(named(entry["where"]), (("problem", finding), ("row", cut(raw))), "bad")
+def _faulty(entry: Mapping[str, Any], redaction: Redaction) -> Sample:
+    note = ""
+    raw = entry.get("raw") or ""
+    if "raw_base64" in entry:
+        note, raw = "bytes that are no text: ", base64.b64decode(entry["raw_base64"]).decode("utf-8", "replace")
+    about = [entry[name] for name in ("found", "expected", "fix")]
+    shown, (found, expected, fix) = redacted_row(raw[:READ_CHARACTERS], about, redaction)
+    if len(shown) > SHOWN_CHARACTERS:
+        shown = f"{shown[:SHOWN_CHARACTERS]} ... ({len(raw):,} characters)"
+    finding = f"found {found}\nexpected {expected}\n\nFix: {fix}"
+    return Sample(named(entry["where"]), (("problem", finding), ("row", note + shown)), "bad")
 
 
 def _duplicates(page: Page, ledger: Mapping[str, Any], table: Gathered) -> None:

@@ -24,6 +24,7 @@ from luthier.curate.comparing import ASKS_HELD_OUT, LEAK, NEAR_HELD_OUT, Compari
 from luthier.curate.counted_texts import RowTexts
 from luthier.curate.gathered import Gathered
 from luthier.curate.outputs import PREFERENCES
+from luthier.curate.personal import redaction_of
 from luthier.reports import Page
 from luthier.reports.flows import Exit, Share, flow_plot
 from luthier.runs import library_versions
@@ -53,7 +54,7 @@ def write_card(
     _flow(page, ledger)
     show_lengths(page, texts)
     show_languages(page, ledger)
-    show_findings(page, path.parent, ledger, table, texts)
+    show_findings(page, path.parent, ledger, table, texts, redaction_of(work.config.personal))
     show_bias(page, bias, table)
     show_files(page, ledger, table, goes_to)
     show_split(page, ledger)
@@ -153,13 +154,9 @@ def _reproduce(page: Page, ledger: Mapping[str, Any], table: Gathered, work: Com
 
 def _recipe(table: Gathered, work: Comparison) -> str:
     """The tables [data] and [curate] that lead here, as TOML."""
-    is_apart = np.zeros(len(table.files), bool)
-    for start, file, shard in zip(table.starts.tolist(), table.file_of_shard, table.shards, strict=False):
-        is_apart[file] |= bool(len(shard.rows)) and not table.is_learnt[start]
     lines = ["[data]"]
-    for key, wanted in (("files", False), ("held_out", True)):
-        files = [str(path) for path, apart in zip(table.files, is_apart.tolist(), strict=True) if apart is wanted]
-        lines += [f"{key} = [", *(f"  {_toml(file)}," for file in files), "]"] if files else []
+    for key, files in (("files", table.files[: table.num_learnt]), ("held_out", table.files[table.num_learnt :])):
+        lines += [f"{key} = [", *(f"  {_toml(str(file))}," for file in files), "]"] if files else []
     lines += ["allow_overlap = true"] if work.allow_overlap else []
     options = work.config.model_dump(mode="json", exclude_defaults=True, exclude=set(INDEPENDENT))
     return "\n".join([*lines, "", "[curate]", *_keys(options)])

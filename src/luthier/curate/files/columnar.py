@@ -9,6 +9,7 @@ import pyarrow
 import pyarrow.ipc
 import pyarrow.parquet
 
+from luthier.curate.files.column_names import names_apart, renamed
 from luthier.curate.files.raw import RawRow
 from luthier.errors import DataError, Problem
 
@@ -32,11 +33,12 @@ def _rows(
     try:
         number = 0
         for batch in batches:
+            heads = batch.schema.names
+            batch = batch.rename_columns(names_apart(heads))
             for start in range(0, batch.num_rows, BATCH_ROWS):
                 for row in batch.slice(start, BATCH_ROWS).to_pylist():
                     number += 1
-                    data = {columns.get(name, name): value for name, value in row.items()}
-                    yield RawRow(str(path), number, b"", data)
+                    yield renamed(RawRow(str(path), number, b"", row), columns, heads=heads)
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         found = str(error).split("\n", 1)[0]
         raise DataError("a data file cannot be read", [

@@ -35,7 +35,7 @@ def hub_problem(path: Path) -> Problem | None:
     if importlib.util.find_spec("datasets") is None:
         return Problem(where=str(path), found="no file of this name, and no library that reads the hub",
                        expected="a file, a folder, or the datasets library for OWNER/NAME",
-                       fix="check the path; for a dataset of the hub: pip install 'luthier[hub]'")  # fmt: skip
+                       fix='check the path; for a dataset of the hub: .venv/bin/pip install -e ".[hub]"')  # fmt: skip
     return None
 
 

@@ -6,12 +6,13 @@ function from a path to raw rows and give its suffix a line in READERS.
 
 from __future__ import annotations
 
-from collections import Counter
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from luthier.curate.faults import BadRow
+from luthier.curate.files.column_names import renamed
 from luthier.curate.files.columnar import read_arrow, read_parquet
 from luthier.curate.files.html_tables import read_html
 from luthier.curate.files.hub import HUB, hub_files, hub_problem, is_hub_name
@@ -45,7 +46,7 @@ def _named(rows: Iterator[RawRow], columns: Mapping[str, str]) -> Iterator[RawRo
         if row.data is not None and "raw" in row.data:
             row = _unwrapped(row)
         if columns and row.data is not None:
-            row = row._replace(data={columns.get(name, name): value for name, value in row.data.items()})
+            row = renamed(row, columns)
         yield row
 
 
@@ -166,10 +167,16 @@ def _raise(problems: Sequence[Problem], key: str = "") -> None:
 
 
 def _named_twice(paths: Sequence[Path]) -> list[Problem]:
-    return [
-        Problem(where=str(path), found=f"the file {count} times", expected="each file once", fix="name it once")
-        for path, count in sorted(Counter(paths).items()) if count > 1
-    ]  # fmt: skip
+    """Of each file that is named more than once, however its path is written."""
+    named: dict[Path, list[Path]] = {}
+    for path in paths:
+        named.setdefault(path if is_hub_name(path) else Path(os.path.realpath(path)), []).append(path)
+    problems = []
+    for some in sorted(some for some in named.values() if len(some) > 1):
+        others = ", ".join(str(path) for path in dict.fromkeys(some[1:]) if path != some[0])
+        found = f"the file {len(some)} times" + (f", also as {others}" if others else "")
+        problems.append(Problem(where=str(some[0]), found=found, expected="each file once", fix="name it once"))
+    return problems
 
 
 def _problem(path: Path, without: Path | None = None) -> Problem | None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from luthier.curate.faults import BadRow
+from luthier.curate.files.column_names import row_of_columns
 from luthier.curate.files.json_texts import is_too_deep
 from luthier.curate.files.raw import LONGEST_ROW, CutOff, RawLine, RawRow, cut_off, lines_of
 from luthier.curate.names import (
@@ -26,6 +28,7 @@ from luthier.curate.names import (
     PREFERENCE_NAMES,
     PROMPT_NAMES,
 )
+from luthier.errors import DataError, Problem
 
 MOST_STRAY_QUOTES = 100
 """So often in one CSV file a quote that is never closed costs its own line only; after that, all that it swallows."""
@@ -74,24 +77,65 @@ def read_markdown(path: Path, columns: Mapping[str, str]) -> Iterator[RawRow]:
     return named(str(path), _markdown_cells(path), columns)
 
 
+def read_columns(path: Path, *, is_tsv: bool) -> Iterator[RawRow]:
+    """The rows of a CSV or TSV file by the names that its header has, whatever they say; every cell is text.
+
+    DataError where the header is broken, or does not give each column a name of its own.
+    """
+    rows = _tsv_cells(path) if is_tsv else _csv_cells(path)
+    try:
+        first = next(rows, None)
+    except CutOff as cut:
+        yield cut_off(str(path), cut.rest.number, cut.rest.data)
+        return
+    if first is None:
+        return
+    where = f"{path}:{first.lines[0].number}"
+    if first.bad is not None:
+        raise DataError("a table has no header", [first.bad.fault(where).problem])
+    header = [cell.strip() for cell in first.cells]
+    repeated = sorted(name for name, count in Counter(header).items() if count > 1 or not name)
+    if repeated:
+        found = f"the column {repeated[0]!r} twice" if repeated[0] else "a column without a name"
+        raise DataError("a table has no header", [
+            Problem(where=where, found=found, expected="a name of its own for each column", fix="write a header line"),
+        ])  # fmt: skip
+    yield from _rows(str(path), chain([first], rows), lambda cells: (header, True), lambda _, cell: cell)
+
+
 def named(file: str, rows: Iterator[Cells], columns: Mapping[str, str]) -> Iterator[RawRow]:
     """The rows with their columns named by the header, or by position."""
+    return _rows(file, rows, lambda cells: _header(cells, columns), _value)
+
+
+def _rows(
+    file: str, rows: Iterator[Cells], header_of: Callable[[Sequence[str]], tuple[Sequence[str], bool]],
+    value_of: Callable[[str, str], Any],
+) -> Iterator[RawRow]:  # fmt: skip
+    """The rows; `header_of` some cells says how the columns are named, and whether these cells are a header at all,
+    `value_of` a column's name and a cell what the cell holds."""
     names: Sequence[str] = ()
+    heads: Sequence[str] = ()
     try:
         for row in rows:
             bad = row.bad
             names = () if row.begins else names
             if bad is None and (row.is_header or not names):
-                names, is_header = _header(row.cells, columns)
+                names, is_header = header_of(row.cells)
+                heads = names
                 if is_header or row.is_header:
+                    heads = row.cells
                     continue
             if bad is None and len(row.cells) != len(names):
                 bad = _wrong_count(len(row.cells), len(names))
             line, count = row.lines[0].number, len(row.lines)
-            if bad is not None:
-                yield RawRow(file, line, row.raw, fault=bad.fault(f"{file}:{line}"), num_lines=count)
+            try:
+                if bad is not None:
+                    raise bad
+                data = row_of_columns(heads, names, [value_of(*pair) for pair in zip(names, row.cells, strict=True)])
+            except BadRow as found:
+                yield RawRow(file, line, row.raw, fault=found.fault(f"{file}:{line}"), num_lines=count)
             else:
-                data = {name: _value(name, cell) for name, cell in zip(names, row.cells, strict=True)}
                 yield RawRow(file, line, b"", data=data, num_lines=count)
     except CutOff as cut:
         yield cut_off(file, cut.rest.number, cut.rest.data)

@@ -20,17 +20,12 @@ from luthier.curate.labels.asked import (
     wants_one_word,
     wants_yes_or_no,
 )
-from luthier.curate.labels.leftovers import (
-    begins_with_refusal,
-    has_debris,
-    has_role_marker,
-    has_slot,
-    is_echo,
-    is_loop,
-)
+from luthier.curate.labels.endings import breaks_off
+from luthier.curate.labels.leftovers import has_debris, has_role_marker, has_slot, is_echo, is_loop
 from luthier.graders.choice import options_named
 from luthier.languages import UNDETERMINED, Guess
 from luthier.records import Example
+from luthier.refusals import begins_with_refusal
 
 EMPTY = "answer is empty or a placeholder"
 """Nothing but dots and dashes, or what some writers put where there is nothing: "N/A", "<nooutput>", "TODO"."""
@@ -101,7 +96,7 @@ def flags_of(request: str, answer: str, *, options: tuple[str, ...] = (), guess:
     found = [
         reason
         for reason, is_so in (
-            (CUT_OFF, _is_cut_off(request, text)),
+            (CUT_OFF, breaks_off(request, text)),
             (NOT_JSON, wants_json(instruction) and not _holds_json(text)),
             (WRONG_COUNT, _has_wrong_count(instruction, text)),
             (NOT_ONE_WORD, wants_one_word(instruction) and len(text.split()) > 1),
@@ -147,48 +142,11 @@ _PLACEHOLDERS = frozenset({
     "[empty]", "[no output]", "placeholder", "lorem ipsum",
 })  # fmt: skip
 _LONGEST_PLACEHOLDER = 15
-_NEVER_LAST = frozenset({
-    "a", "an", "the", "and", "or", "but", "because", "than", "their", "your", "my", "our", "its", "into", "such",
-})  # fmt: skip
-_SELDOM_LAST = frozenset({
-    "of", "to", "with", "for", "from", "by", "is", "are", "was", "were", "as", "if", "that", "which", "in", "on", "at",
-})  # fmt: skip
-"""May end a sentence of speech ("to be shot for"); in a text whose other sentences have a full stop they hardly do."""
-_SENTENCE_END = re.compile(r"[.!?][\"')\u201d]?\s")
-_LEAST_CUT_WORDS, _LEAST_CUT_CHARACTERS = 7, 40
-_READ_CHARACTERS = 2_000
 
 
 def _is_empty(text: str) -> bool:
     is_short = len(text) <= _LONGEST_PLACEHOLDER
     return is_short and (text.lower() in _PLACEHOLDERS or not text.strip(".\u2026?-\u2013_*# "))
-
-
-def _is_cut_off(request: str, text: str) -> bool:
-    if "```" in text:
-        return (text.count("\n```") + text.startswith("```")) % 2 == 1
-    last = text[-1]
-    if last in "}]":
-        return False
-    if text[0] in "{[" and text[1:2] in '"{\n':
-        return _is_cut_json(text)
-    if not (last.isalpha() or last == ",") or len(text) < _LEAST_CUT_CHARACTERS or request.rstrip().endswith(","):
-        return False
-    line = text[text.rfind("\n") + 1 :]
-    words = line.rsplit(None, _LEAST_CUT_WORDS)
-    if len(words) <= _LEAST_CUT_WORDS:  # the last line of a letter, or of a list
-        return False
-    if last == "," or words[-1] in _NEVER_LAST:
-        return True
-    return words[-1] in _SELDOM_LAST and len(_SENTENCE_END.findall(text, 0, _READ_CHARACTERS)) > 1
-
-
-def _is_cut_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):  # brackets within brackets, thousands deep
-        return text.count("{") + text.count("[") > text.count("}") + text.count("]")
-    return False
 
 
 # Not as asked

@@ -70,7 +70,7 @@ def check_labels(table: Gathered, *, action: Literal["flag", "drop"]) -> dict[st
     evaluation without the rows that a classifier finds hard would flatter. Of the suspects only those are dropped whose
     label is more probably wrong than right. All are flagged, so that one whose fate is changed has its reason.
     """
-    is_open = table.is_kept & ~_settled(table)
+    is_open = table.is_kept & ~table.told("settled")
     may_drop = table.is_learnt if action == "drop" else np.zeros(len(table), bool)
     counts = _handle_answers(table, is_open, may_drop)
     tasks = []
@@ -151,14 +151,6 @@ def _handle_answers(table: Gathered, is_open: np.ndarray, may_drop: np.ndarray) 
                 table.flag(row, STEP, reason, answer)
     table.drop(np.array(gone, np.int64), FAULTY_ANSWER)
     return counts
-
-
-def _settled(table: Gathered) -> np.ndarray:
-    """Which records a person has decided to keep as they are; [N] bool."""
-    found = np.zeros(len(table), bool)
-    for start, shard in zip(table.starts.tolist(), table.shards, strict=False):
-        found[[start + number for number, _ in shard.lines("settled")]] = True
-    return found
 
 
 def _read_keys(table: Gathered) -> LabelKeys:

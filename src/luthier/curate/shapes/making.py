@@ -14,7 +14,7 @@ Record = Example | Preference
 EXAMPLE_REST = (
     "choices", "grading", "task", "cluster", "template", "language", "links", "license", "licence", "generator"
 )  # fmt: skip
-PREFERENCE_REST = ("task", "cluster", "links", "license", "licence")
+PREFERENCE_REST = ("task", "cluster", "template", "language", "links", "license", "licence", "generator")
 
 
 class Given(NamedTuple):

@@ -134,7 +134,8 @@ class Journal:
     """Answers by the key of their request, in a file that grows by a line a call and a line an end."""
 
     def __init__(self, path: Path, say: Callable[[str], None] = _nothing) -> None:
-        """Read what is there; the line that was being written when a run was killed is cut off, and `say` told of it.
+        """Read what is there; the line that was being written when a run was killed is cut off, and `say` told of it. A
+        last line that lacks its end alone is an answer that was paid for: it stays.
 
         DataError with the place of every other line that is none of a journal.
         """
@@ -147,7 +148,11 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         data = path.read_bytes() if path.is_file() else b""
         whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) < len(data):
+        if _entry(data[len(whole) :]) is not None:
+            with path.open("ab") as file:
+                file.write(b"\n")
+            whole = data + b"\n"
+        elif len(whole) < len(data):
             os.truncate(path, len(whole))
             say(f"synthesise | {path}: the last line was torn, as when a run is killed; it is left out")
         problems = []

@@ -70,7 +70,9 @@ def endpoint(
         )  # fmt: skip
     stopped = Event()
     line = _Line(config, seed, key, sleep or stopped.wait, clock, stopped)
-    identity = content_id(config.base_url, config.model, config.temperature, config.top_p, config.max_tokens, seed)
+    drawn = (config.base_url, config.model, config.temperature, config.top_p, config.max_tokens, seed)
+    # A server that is sent no seed is another writer; named only then, so that journals keep their keys.
+    identity = content_id(*drawn) if config.send_seed else content_id(*drawn, "no seed")
     return Writer(name=config.model, identity=identity, answer=line.answer)
 
 

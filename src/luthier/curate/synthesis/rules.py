@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from luthier.curate.synthesis.novelty import Novelty, rouge_words
 from luthier.graders.overlap import common_subsequence_length
+from luthier.refusals import begins_with_refusal
 
 LEAST_WORDS, MOST_WORDS = 3, 150
 """A request of so few words, or of more, is no request (arXiv:2212.10560)."""
@@ -14,9 +15,8 @@ NOT_IN_TEXT = re.compile(
     r"\b(images?|graphs?|pictures?|files?|maps?|draw|plot|go to|videos?|audio|music|flowcharts?|diagrams?)\b"
 )
 """Words of requests that a model of text cannot do (the list of arXiv:2212.10560)."""
-REFUSAL = re.compile(r"\b(sorry|as an ai|i cannot|i can't|i am unable|i'm unable)\b")
 MOST_REFUSAL_WORDS = 80
-"""A longer answer that says sorry is no refusal (arXiv:2304.12244)."""
+"""A longer answer that begins with a refusal goes on to answer (arXiv:2304.12244)."""
 ABOUT_THE_PROMPT = re.compile(r"(given|rewritten|new|created)[ _]prompt|#\w+ prompt#", re.IGNORECASE)
 """Words of the request for a request that must not be in it (arXiv:2304.12244)."""
 NO_WORDS = "no words"
@@ -108,7 +108,7 @@ def answer_fault(request: str, answer: str) -> str | None:
         return NO_WORDS
     if answer.casefold() == request.casefold():
         return "repeats the request"
-    if REFUSAL.search(answer.casefold().replace("\u2019", "'")) and len(answer.split()) < MOST_REFUSAL_WORDS:
+    if begins_with_refusal(answer) and len(answer.split()) < MOST_REFUSAL_WORDS:
         return "refusal"
     return None
 

@@ -6,7 +6,6 @@ asked in some of its templates, drawn by the seed and the row alone. Every row e
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,8 +15,10 @@ from random import Random
 from typing import Any, NamedTuple
 
 from luthier.curate.faults import BadRow, Fault, shown
-from luthier.curate.files.raw import RawRow, lines_of
+from luthier.curate.files.json_rows import bare_name
+from luthier.curate.files.raw import RawRow
 from luthier.curate.files.reading import data_files, read_rows
+from luthier.curate.files.tables import read_columns
 from luthier.curate.ledger import by_count, write_lines, write_object, write_quarantine
 from luthier.curate.synthesis.asking import HALF
 from luthier.curate.synthesis.config import TemplatesConfig
@@ -34,8 +35,6 @@ ANSWER, OPTIONS, GRADING = "answer", "options", "grading"
 LABEL = "label"
 """The column that holds the answer where none is called so."""
 TABLES = (".csv", ".tsv")
-_ALIASES = ("prompt", "completion")
-"""What the reader of text tables takes for a header, whatever it says."""
 
 
 class _Source(NamedTuple):
@@ -165,24 +164,8 @@ def _taken(source: _Source, config: TemplatesConfig) -> _Taken:
 
 def _rows(path: Path) -> Iterator[RawRow]:
     """The rows of a file by their own column names: what a table's header says is never guessed at."""
-    suffix = next((s for s in TABLES if s in path.suffixes), None)
-    if suffix is None:
-        yield from read_rows(path)
-        return
-    first = next((line.data.decode("utf-8", "replace") for line in lines_of(path)), "")
-    delimiter = "\t" if suffix == ".tsv" else max(",;\t", key=first.count)
-    header = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter), [])]
-    repeated = sorted(name for name, count in Counter(header).items() if count > 1 or not name)
-    if repeated or not header:
-        raise DataError("a table has no header", [
-            Problem(where=f"{path}:1", found=f"the column {repeated[0]!r} twice" if repeated else "an empty line",
-                    expected="a name of its own for each column", fix="write a header line"),
-        ])  # fmt: skip
-    aliases = [*_ALIASES, *(f"column {i}" for i in range(2, len(header)))][: len(header)]
-    names = dict(zip(aliases, header, strict=True))
-    for row in read_rows(path, dict(zip(header, aliases, strict=True))):
-        data = row.data
-        yield row if data is None else row._replace(data={names[alias]: value for alias, value in data.items()})
+    suffix = Path(bare_name(path)).suffix
+    return read_columns(path, is_tsv=suffix == ".tsv") if suffix in TABLES else read_rows(path)
 
 
 def _entry(data: Mapping[str, Any], config: TemplatesConfig) -> dict[str, Any]:
