@@ -51,11 +51,12 @@ def identify(text: str) -> Guess:
         if code:
             return Guess(code, SURE)
     is_ascii = sample.isascii()
+    data = sample.encode("utf-8", "replace")
     # The same letters become blanks either way; bytes are an order of magnitude quicker.
-    letters = sample.encode().translate(_ASCII_TO_BLANK).decode() if is_ascii else sample.translate(_TO_BLANK)
+    letters = data.translate(_ASCII_TO_BLANK).decode() if is_ascii else sample.translate(_TO_BLANK)
     words = set(letters.lower().split())
     votes = _votes(words, _LANGUAGES_OF_WORD if is_ascii else _LANGUAGES_OF_ANY_WORD)
-    is_code = len(_CODE_SIGN.findall(sample)) > _CODE_SHARE * len(sample)
+    is_code = len(data) - len(data.translate(None, _CODE_SIGNS)) > _CODE_SHARE * len(sample)
     winner = _clear_winner(votes, num_words=len(words), least=_LEAST_WORDS + is_code)
     if winner:
         return Guess(winner, SURE)
@@ -72,8 +73,8 @@ def _without_noise(text: str) -> str:
 
 def _votes(words: set[str], languages: dict[str, tuple[str, ...]]) -> dict[str, int]:
     """How many different function words of each language were seen."""
-    votes = dict.fromkeys(_FUNCTION_WORDS, 0)
-    for word in words & languages.keys():
+    votes: dict[str, int] = {}
+    for word in languages.keys() & words:
         for code in languages[word]:
             votes[code] = votes.get(code, 0) + 1
     return votes
@@ -94,9 +95,12 @@ def _of_script(text: str) -> str | None:
 
 def _clear_winner(votes: dict[str, int], *, num_words: int, least: int) -> str | None:
     """The language with enough different function words, and three times as many as any other."""
-    (most, code), (next_most, _) = sorted(((seen, code) for code, seen in votes.items()), reverse=True)[:2]
-    is_enough = most >= max(least, _LEAST_SHARE * min(num_words, _WORDS_OF_SHARE))
-    return code if is_enough and most >= 3 * next_most else None
+    most = max(votes.values(), default=0)
+    if most < max(least, _LEAST_SHARE * min(num_words, _WORDS_OF_SHARE)):
+        return None
+    # Of two with as many votes neither has three times as many as the other.
+    found = [code for code, seen in votes.items() if 3 * seen > most]
+    return found[0] if len(found) == 1 else None
 
 
 def _of_model(letters: str, votes: dict[str, int], *, num_words: int) -> Guess:
@@ -132,7 +136,7 @@ _NOISE = (
     ("_", re.compile(r"\[[A-Z][A-Z_]{0,30}_\d+\]")),
 )
 """What tells nothing of the language, with a sign without which it cannot be there."""
-_CODE_SIGN = re.compile(r"[{}()\[\];=<>\\|_$#*+^~`]")
+_CODE_SIGNS = rb"{}()[];=<>\|_$#*+^~`"
 _CODE_SHARE = 0.08
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
 _TO_BLANK = {ord(sign): " " for sign in map(chr, range(128)) if not sign.isalpha() and sign != "'"}
