@@ -77,6 +77,12 @@ def opened(browser: Browser, link: str, faults: list[str], **options: object) ->
     return page
 
 
+def cut_off(page: Page, path: str) -> None:
+    """Let no request for this path arrive any more. The browser does so a moment after it was told: wait for that."""
+    page.route(re.compile(path), lambda route: route.abort())
+    page.evaluate("async (path) => { for (;;) try { await fetch(path); } catch { return; } }", path)
+
+
 @pytest.fixture
 def site(browser: Browser, tmp_path: Path) -> Iterator[Site]:
     folder = curated(tmp_path).paths["flagged"].parent
@@ -147,7 +153,9 @@ def test_what_cannot_be_used_is_told_while_one_writes_and_is_not_saved(site: Sit
     area = page.locator(".editor textarea").last
     expect(area).to_be_focused()
     area.fill("")
-    expect(page.locator(".verdict")).to_contain_text("messages[1].content: found ''")
+    expect(page.locator(".verdict")).to_have_text(
+        "messages[1].content: found '', expected the text of the answer. Write the answer, or delete the row."
+    )
     expect(area).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_role("button", name="Save")).to_be_disabled()
     page.get_by_role("button", name="Edit as JSON").click()
@@ -297,6 +305,64 @@ def test_a_text_that_is_being_mended_is_never_lost_unasked(site: Site) -> None:
     site.faults.clear()
 
 
+def test_what_was_written_into_the_fields_stands_in_the_json(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, text = site.page, Desk.text
+    is_asked, may_answer = threading.Event(), threading.Event()
+
+    def slow(desk: Desk, identity: str, mend: Mapping[str, object]) -> dict[str, object]:
+        is_asked.set()
+        assert may_answer.wait(60)
+        return text(desk, identity, mend)
+
+    monkeypatch.setattr(Desk, "text", slow)
+    page.keyboard.press("m")
+    area = page.locator(".editor textarea").last
+    expect(area).to_be_focused()
+    area.fill("What I wrote")
+    page.get_by_role("button", name="Edit as JSON").click()
+    assert is_asked.wait(60)
+    area.fill("What I wrote, and then some")  # while the answer is under way
+    may_answer.set()
+    area = page.get_by_label("The row as JSON")
+    expect(area).to_have_value(re.compile('"What I wrote, and then some"'))
+    expect(page.locator(".verdict")).to_have_text("This can be used.")
+    page.get_by_label("personal data").check()  # another list is asked for: what was written still counts as a change
+    expect(page.get_by_role("alert")).to_contain_text("leave it with Escape")
+    area.press("Control+Enter")
+    site.shows(1, of=6)
+    assert site.kinds() == ["mend"]
+    assert site.review.desk.row(0)["decision"]["parts"][1]["text"] == "What I wrote, and then some"
+
+
+def test_fields_stay_when_the_json_cannot_be_had(site: Site) -> None:
+    page = site.page
+    page.keyboard.press("m")
+    area = page.locator(".editor textarea").last
+    area.fill("What I wrote")
+    cut_off(page, "/api/text")
+    page.get_by_role("button", name="Edit as JSON").click()
+    expect(page.get_by_role("alert")).to_contain_text("does not answer")
+    expect(area).to_have_value("What I wrote")
+    expect(page.locator(".verdict")).to_have_text("This can be used.")
+    page.unroute(re.compile("/api/text"))
+    page.get_by_role("button", name="Edit as JSON").click()
+    expect(page.get_by_label("The row as JSON")).to_have_value(re.compile('"What I wrote"'))
+    site.faults.clear()  # the browser tells of the request that was cut off
+
+
+def test_undo_takes_back_the_decision_on_the_row_where_nothing_was_done_in_this_window(site: Site) -> None:
+    page, desk = site.page, site.review.desk
+    desk.decide([{"id": desk.row(0)["id"], "decision": "keep", "seen": None}], version="")
+    page.reload()
+    site.shows(1, of=NUM_FLAGGED - 1)
+    page.get_by_label("Which rows").select_option("all")
+    site.shows(2)  # the row that was shown stays
+    site.press("ArrowUp", then=1)
+    page.keyboard.press("u")
+    expect(page.locator("#progress-text")).to_have_text("0 of 10 decided")
+    assert site.kinds() == []
+
+
 def test_marks_are_heard_and_are_told_by_more_than_colour(site: Site) -> None:
     page = site.page
     assert "[differs: nine end of differs]" in page.locator("article").aria_snapshot()
@@ -343,7 +409,7 @@ def test_two_windows_lose_nothing_and_override_nothing_unseen(site: Site) -> Non
 
 
 def test_a_server_that_is_gone_is_told_and_the_row_stays(site: Site) -> None:
-    site.page.route(re.compile("/api/decide"), lambda route: route.abort())
+    cut_off(site.page, "/api/decide")
     site.page.keyboard.press("k")
     expect(site.page.get_by_role("alert")).to_contain_text("does not answer")
     site.shows(1)

@@ -12,12 +12,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from luthier.serve.assets import asset_names
 from luthier.serve.pages import page_response
 from luthier.serve.refusals import SERVER_FAULT, Refusal, fault_text
 from luthier.serve.serving import Serving
 
-OPEN_PATHS = ("/health", "/static/chat.css", "/static/chat.js")
-"""Served without a key. The two files are the same in every copy of Luthier; the page needs them to ask for a key."""
+OPEN_PATHS = frozenset({"/health", *(f"/static/{name}" for name in asset_names())})
+"""Served without a key. The files are the same in every copy of Luthier; the page needs them to ask for a key."""
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 HEADERS: Mapping[str, str] = {

@@ -5,14 +5,13 @@ from __future__ import annotations
 import html
 import json
 import string
-from functools import cache
-from importlib import resources
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
+from luthier.serve.assets import asset, asset_response
 from luthier.serve.engine import Engine
 from luthier.serve.refusals import Refusal
 from luthier.serve.serving import Serving, serving_of
@@ -55,16 +54,10 @@ async def chat_page(request: Request) -> Response:
     return page_response(serving_of(request))
 
 
-@router.get("/static/chat.css")
-async def chat_style() -> Response:
-    """The page's style."""
-    return Response(_asset("chat.css"), media_type="text/css")
-
-
-@router.get("/static/chat.js")
-async def chat_script() -> Response:
-    """The page's program."""
-    return Response(_asset("chat.js"), media_type="text/javascript")
+@router.get("/static/{name}")
+async def static(name: str) -> Response:
+    """The page's style, and its program in its parts."""
+    return asset_response(name)
 
 
 @router.get("/operations")
@@ -84,7 +77,7 @@ def page_response(serving: Serving, *, status: int = 200) -> HTMLResponse:
         "hasOperations": serving.operations is not None,
         "needsKey": bool(serving.keys),
     }
-    page = string.Template(_asset("chat.html")).substitute(settings=html.escape(json.dumps(settings)))
+    page = string.Template(asset("chat.html")).substitute(settings=html.escape(json.dumps(settings)))
     return HTMLResponse(page, status_code=status)
 
 
@@ -97,8 +90,3 @@ def _model(serving: Serving, engine: Engine) -> dict[str, Any]:
         "max_model_len": engine.max_length,
         "digest": engine.digest,
     }
-
-
-@cache
-def _asset(name: str) -> str:
-    return resources.files("luthier.serve").joinpath("static", name).read_text(encoding="utf-8")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
-from importlib import resources
 from typing import Any, NamedTuple, Protocol
 
 import uvicorn
@@ -17,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 from luthier import __version__
 from luthier.errors import LuthierError
 from luthier.serve import refusals
+from luthier.serve.assets import asset, asset_response
 from luthier.serve.config import ServeConfig
 from luthier.serve.review_guard import Door, ReviewGuard
 from luthier.serve.server import listening, stopped_by_signals
@@ -44,8 +43,8 @@ class Desk(Protocol):
         """All of one row."""
         ...
 
-    def text(self, identity: str, /) -> Json:
-        """The record as JSON to edit."""
+    def text(self, identity: str, mend: Mapping[str, Any], /) -> Json:
+        """The record as JSON to edit, with new texts in it."""
         ...
 
     def check(self, identity: str, mend: Mapping[str, Any], /) -> Json:
@@ -90,6 +89,13 @@ class Body(BaseModel):
                     f"character {error.start + 1} is half of a character (a lone surrogate); type it again"
                 ) from None
         return value
+
+
+class Texts(Body):
+    """A row to edit as JSON, with the new texts that were written already, by their paths."""
+
+    id: str
+    texts: dict[str, str]
 
 
 class Check(Body):
@@ -189,21 +195,13 @@ def address_of(host: str, listener: socket.socket) -> str:
 @router.get("/")
 def page() -> Response:
     """The page itself; the guard has let its reader in."""
-    return HTMLResponse(_asset("review.html"))
+    return HTMLResponse(asset("review.html"))
 
 
-@router.get("/static/review.css")
-def style() -> Response:
-    """The page's style."""
-    return Response(_asset("review.css"), media_type="text/css")
-
-
-@router.get("/static/{name}.js")
-def script(name: str) -> Response:
-    """The page's program, in its parts."""
-    if name not in ("review", "review_row", "review_parts"):
-        raise refusals.Refusal("there is no such file", status=404)
-    return Response(_asset(f"{name}.js"), media_type="text/javascript")
+@router.get("/static/{name}")
+def static(name: str) -> Response:
+    """The page's style, and its program in its parts."""
+    return asset_response(name)
 
 
 @router.get("/api/start")
@@ -230,10 +228,10 @@ def row(request: Request, number: int) -> Json:
     return _desk(request).row(number)
 
 
-@router.get("/api/text")
-def text(request: Request, id: str) -> Json:
-    """A row's record as JSON to edit."""
-    return _desk(request).text(id)
+@router.post("/api/text")
+def text(request: Request, body: Texts) -> Json:
+    """A row's record as JSON to edit, with what was written into its fields."""
+    return _desk(request).text(body.id, {"texts": body.texts})
 
 
 @router.get("/api/changes")
@@ -287,8 +285,3 @@ def _mend(body: Check) -> Json:
 def _desk(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
     return desk
-
-
-@cache
-def _asset(name: str) -> str:
-    return resources.files("luthier.serve").joinpath("static", name).read_text(encoding="utf-8")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
 from luthier.curate.synthesis import novelty as synthesis_novelty
-from luthier.curate.synthesis.novelty import Novelty, rouge_l, rouge_words
+from luthier.curate.synthesis.novelty import Novelty, rouge_words
+from luthier.graders.overlap import rouge_l_f1
 
 TEXTS = st.lists(
     st.lists(st.sampled_from(["a", "b", "c", "d", "the", "cat", "sat", "on", "mat", "12"]), max_size=9).map(" ".join),
@@ -43,7 +44,7 @@ def test_the_filter_agrees_with_a_comparison_with_every_older_text(texts, limit)
 def test_the_measure_is_that_of_rouge_score(texts):
     scorer = RougeScorer(["rougeL"], use_stemmer=False)
     for a, b in pairwise(texts):
-        assert abs(rouge_l(rouge_words(a), rouge_words(b)) - scorer.score(a, b)["rougeL"].fmeasure) < 1e-12
+        assert abs(rouge_l_f1(rouge_words(a), rouge_words(b)) - scorer.score(a, b)["rougeL"].fmeasure) < 1e-12
 
 
 def test_a_text_at_the_limit_is_new_and_one_above_it_is_not():
@@ -71,8 +72,8 @@ def test_few_of_many_older_texts_are_compared(monkeypatch):
     ]
     texts = [rng.choice(frames).format(*rng.choices(words, k=4)) for _ in range(4000)]
     novelty, calls = Novelty(0.7), []
-    measure = synthesis_novelty.rouge_l
-    monkeypatch.setattr(synthesis_novelty, "rouge_l", lambda a, b: calls.append(None) or measure(a, b))
+    measure = synthesis_novelty.rouge_l_f1
+    monkeypatch.setattr(synthesis_novelty, "rouge_l_f1", lambda a, b: calls.append(None) or measure(a, b))
     for text in texts:
         novelty.nearest(text)
         novelty.add(text)

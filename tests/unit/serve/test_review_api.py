@@ -3,6 +3,7 @@
 import concurrent.futures
 import http.client
 import json
+import re
 
 import httpx
 import pytest
@@ -27,6 +28,11 @@ def client(site):
     with httpx.Client(base_url=site.url, timeout=60) as client:
         assert client.get(site.link).status_code == 200
         yield client
+
+
+def imported(client, name):
+    """What a script imports of ours."""
+    return re.findall(r'from "/static/(\w+\.js)"', client.get(f"/static/{name}").text)
 
 
 def decide(client, number, kind, **more):
@@ -97,14 +103,19 @@ def test_everything_the_page_needs_comes_from_here_under_a_strict_policy(client)
     page = client.get("/")
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert page.headers["cache-control"] == "no-store" and page.headers["referrer-policy"] == "no-referrer"
-    files = [
-        page,
-        *(client.get(f"/static/{name}") for name in ("review.css", "review.js", "review_row.js", "review_parts.js")),
-    ]
-    for file in files:
+    named = set(re.findall(r"/static/(\w+\.\w+)", page.text))
+    assert named == {"review.css", "review.js"}
+    while missing := {name for text in named for name in imported(client, text)} - named:
+        named |= missing
+    assert len(named) > 4, "the program has parts"
+    for file in [page, *(client.get(f"/static/{name}") for name in named)]:
         assert file.status_code == 200 and "http://" not in file.text and "https://" not in file.text
         assert "innerHTML" not in file.text and "insertAdjacentHTML" not in file.text
-    assert client.get("/static/chat.js").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "review.html", "review", ".js", "%2e%2e/review.py", "..%2freview.py", ""])
+def test_only_scripts_and_styles_of_the_package_are_served(client, name):
+    assert client.get(f"/static/{name}").status_code == 404
 
 
 def test_rows_are_fetched_page_by_page_and_decided(client, tmp_path):
@@ -161,6 +172,8 @@ def test_half_a_character_in_a_note_is_refused_in_words(client, site, tmp_path):
     assert posted("/api/decide-all", body).status_code == 400
     mended = posted("/api/check", {"id": row["id"], "texts": {row["answer_path"]: "\ud83d"}})
     assert mended.json()["problems"][0]["field"] == row["answer_path"], "the check names the field"
+    text = posted("/api/text", {"id": row["id"], "texts": {row["answer_path"]: "so \ud83d"}})
+    assert text.status_code == 200 and '"so \\ud83d"' in text.json()["text"], "as JSON it can be written"
     assert not site.said and not (tmp_path / "review.jsonl").exists()
 
 

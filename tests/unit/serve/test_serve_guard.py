@@ -11,11 +11,12 @@ import pytest
 from fakes_serve import Running, ScriptedEngine, ask, running
 from luthier.errors import ConfigError
 from luthier.serve.app import create_app
+from luthier.serve.assets import asset_names
 from luthier.serve.config import ServeConfig
 
 KEYS = "LUTHIER_TEST_KEYS"
 PATH = "/v1/chat/completions"
-OPEN = {"/health", "/static/chat.css", "/static/chat.js"}
+OPEN = {"/health", *(f"/static/{name}" for name in asset_names())}
 
 
 @pytest.fixture(scope="module")
@@ -48,17 +49,20 @@ def every_route(server: Running) -> list[tuple[str, str]]:
     while waiting:
         route = waiting.pop()
         if hasattr(route, "path") and getattr(route, "methods", None):
-            found += [(method, route.path.replace("{name:path}", "tuned")) for method in route.methods]
+            path = route.path.replace("{name:path}", "tuned")
+            names = sorted(asset_names()) if "{name}" in path else [""]
+            found += [(method, path.replace("{name}", name)) for method in route.methods for name in names]
         waiting += getattr(getattr(route, "original_router", None), "routes", [])
     return sorted(found)
 
 
-def test_every_path_but_health_and_the_pages_two_files_asks_for_a_key(locked: Running, client: httpx.Client) -> None:
+def test_every_path_but_health_and_the_pages_files_asks_for_a_key(locked: Running, client: httpx.Client) -> None:
     routes = every_route(locked)
     assert {path for _, path in routes} >= OPEN | {
         "/", "/ready", "/operations", "/v1/models", "/v1/models/tuned", "/v1/feedback", PATH, "/openapi.json",
     }  # fmt: skip
-    for method, path in [*routes, ("GET", "/nowhere"), ("POST", "/health/"), ("GET", "//health")]:
+    others = ["/nowhere", "//health", "/static/", "/static/chat.html", "/static/nothing.js", "/static/%2e%2e/guard.py"]
+    for method, path in [*routes, ("POST", "/health/"), *(("GET", other) for other in others)]:
         response = client.request(method, path)
         assert (response.status_code == 401) == (path not in OPEN), (method, path, response.status_code)
 
@@ -163,7 +167,9 @@ def test_the_operations_page_may_hold_style_but_no_script(unlocked: httpx.Client
 
 
 def test_pages_load_nothing_from_elsewhere(unlocked: httpx.Client) -> None:
-    text = "".join(unlocked.get(path).text for path in ("/", "/static/chat.js", "/static/chat.css"))
+    files = [unlocked.get(path) for path in ("/", *(path for path in OPEN if path != "/health"))]
+    assert {file.status_code for file in files} == {200}
+    text = "".join(file.text for file in files)
     assert "https://" not in text
     assert text.count("http://") == text.count("http://www.w3.org/2000/svg")  # a name, not an address
     assert "innerHTML" not in text and "<script>" not in text and "style=" not in text

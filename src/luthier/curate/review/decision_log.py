@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import secrets
 import tempfile
 import threading
@@ -25,11 +24,10 @@ from typing import Any, NamedTuple
 from luthier.curate.files.raw import RawRow
 from luthier.curate.review.decisions import UNDO, Decision, decision_of
 from luthier.errors import ConfigError, DataError, Problem
+from luthier.records.appending import AppendedFile
 from luthier.records.jsonl import parse_json
 
 SUFFIXES = (".jsonl", ".ndjson")
-MOST_READ = 1 << 20
-"""Bytes that are read at once."""
 SETTLED_NS = 2_000_000_000
 """Nanoseconds. A file written more recently may be written again without its time changing: the coarsest clock of a
 file system ticks every two seconds."""
@@ -146,42 +144,38 @@ class DecisionLog:
         """Read what others have added. DataError where that is no decision."""
         with self._guard:
             try:
-                number = os.open(self.path, os.O_RDONLY)
+                with AppendedFile.to_read(self.path) as file:
+                    self._take_in(file)
             except FileNotFoundError:
                 self._forget()
-                return
-            try:
-                self._take_in(number)
-            finally:
-                os.close(number)
 
     def add(self, wanted: Sequence[Wanted]) -> Added:
         """Add decisions, all or none; they are on the disk when this returns. What stands there already is not added.
 
         Refused when on one of the rows another decision stands than the one that was `seen`.
         """
-        with self._locked() as number:
+        with self._locked() as file:
             refused = tuple(one.id for one in wanted if self._is_stale(one))
             new = [one for one in wanted if not self._stands(one)]
             if refused or not new:
                 return Added("", (), refused)
-            return self._append(number, new)
+            return self._append(file, new)
 
     def undo(self, stamp: str) -> Added:
         """Take back what an action decided, on each row where nothing was decided after it."""
-        with self._locked() as number:
+        with self._locked() as file:
             found = [stack[-1].id for stack in self._stacks.values() if stack and stack[-1].stamp == stamp]
             if not found:
                 return Added("", (), ())
-            return self._append(number, [Wanted(identity, UNDO) for identity in found])
+            return self._append(file, [Wanted(identity, UNDO) for identity in found])
 
     def take_back(self, identity: str, *, seen: str) -> Added:
         """Take back the last decision on a row, if it is still the one that was `seen`."""
-        with self._locked() as number:
+        with self._locked() as file:
             current = self.current(identity)
             if current is None or current.stamp != seen:
                 return Added("", (), (identity,))
-            return self._append(number, [Wanted(identity, UNDO)])
+            return self._append(file, [Wanted(identity, UNDO)])
 
     def _is_stale(self, wanted: Wanted) -> bool:
         current = self.current(wanted.id)
@@ -191,60 +185,36 @@ class DecisionLog:
         current = self.current(wanted.id)
         return current is not None and current.says(wanted)
 
-    def _append(self, number: int, wanted: Sequence[Wanted]) -> Added:
-        """Write the lines at the end of the locked file, as one piece, and wait until the disk has them."""
+    def _append(self, file: AppendedFile, wanted: Sequence[Wanted]) -> Added:
+        """Write the lines at the end of the file that is held, all or none."""
         stamp, at = secrets.token_hex(8), datetime.now(UTC).isoformat(timespec="seconds")
-        data = memoryview(b"".join(_line_of(one, stamp, at) for one in wanted))
-        end = os.fstat(number).st_size
-        try:
-            while data:
-                data = data[os.write(number, data) :]
-            os.fsync(number)
-        except OSError:
-            os.ftruncate(number, end)  # a full disk must not leave half a line
-            raise
-        self._take_in(number)
+        file.append(b"".join(_line_of(one, stamp, at) for one in wanted))
+        self._take_in(file)
         return Added(stamp, tuple(one.id for one in wanted), ())
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[int]:
+    def _locked(self) -> Iterator[AppendedFile]:
         """The file, alone: made if need be, what others added taken in, ended with a whole line."""
-        with self._guard:
-            number = self._opened()
-            try:
-                self._take_in(number)
-                self._end_line(number)
-                yield number
-            finally:
-                os.close(number)
+        with self._guard, AppendedFile.alone(self.path) as file:
+            self._take_in(file)
+            if file.stat().st_size != self._read:
+                self.cut_off = file.end_last_line(self._read, is_whole=_is_object) or self.cut_off
+                self._take_in(file)
+            yield file
 
-    def _opened(self) -> int:
-        """The file open for appending, with its lock. An editor may have put another in its place while we waited."""
-        while True:
-            is_new = not self.path.exists()
-            number = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-            with contextlib.suppress(OSError):  # a disk without locks: `has_locks` tells of it
-                fcntl.flock(number, fcntl.LOCK_EX)
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(number), os.stat(self.path)):
-                    if is_new:
-                        _sync_folder(self.path.parent)
-                    return number
-            os.close(number)
-
-    def _take_in(self, number: int) -> None:
+    def _take_in(self, file: AppendedFile) -> None:
         """Read the whole lines that are new; from the beginning where what was read does not stand there any more.
 
         Lines count together or not at all: as long as one is no decision, each call raises DataError and what was read
         before stays.
         """
-        found = os.fstat(number)
-        file, written = (found.st_dev, found.st_ino), (found.st_size, found.st_mtime_ns)
-        if (self._file, self._settled) == (file, written):
+        found = file.stat()
+        which, written = (found.st_dev, found.st_ino), (found.st_size, found.st_mtime_ns)
+        if (self._file, self._settled) == (which, written):
             return
-        goes_on = self._file in (None, file) and _hash_of(number, self._read).digest() == self._hash.digest()
+        goes_on = self._file in (None, which) and _hash_of(file, self._read).digest() == self._hash.digest()
         start, count = (self._read, self._lines) if goes_on else (0, 0)
-        data = _read(number, start, found.st_size)
+        data = file.read(start, found.st_size)
         whole = data[: data.rfind(b"\n") + 1]
         made = [self._line(count + at, line) for at, line in enumerate(whole.split(b"\n")[:-1], start=1)]
         problems = [one for one in made if isinstance(one, Problem)]
@@ -255,7 +225,7 @@ class DecisionLog:
         for one in made:
             self._put(one if isinstance(one, _Line) else None)
         self._hash.update(whole)
-        self._read, self._file = start + len(whole), file
+        self._read, self._file = start + len(whole), which
         self._settled = written if time.time_ns() - found.st_mtime_ns > SETTLED_NS else None
 
     def _forget(self) -> None:
@@ -292,20 +262,6 @@ class DecisionLog:
             stamp if isinstance(stamp, str) and stamp else f"line {self._lines}", at if isinstance(at, str) else "",
         ))  # fmt: skip
 
-    def _end_line(self, number: int) -> None:
-        """Give the last line its end, or cut it off where it is torn."""
-        size = os.fstat(number).st_size
-        if size == self._read:
-            return
-        tail = _read(number, self._read, size)
-        if _object(tail) is None:
-            self.cut_off = tail
-            os.ftruncate(number, self._read)
-        else:
-            os.write(number, b"\n")
-        os.fsync(number)
-        self._take_in(number)
-
 
 def has_locks(path: Path) -> bool:
     """Whether the disk of a file, which need not exist yet, keeps programs apart that add to it at once."""
@@ -338,32 +294,13 @@ def _object(line: bytes) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
-def _read(number: int, start: int, end: int) -> bytes:
-    return b"".join(_pieces(number, start, end))
+def _is_object(line: bytes) -> bool:
+    return _object(line) is not None
 
 
-def _hash_of(number: int, end: int) -> hashlib.blake2b:
+def _hash_of(file: AppendedFile, end: int) -> hashlib.blake2b:
     """Of the bytes before `end`; of fewer where the file is shorter."""
     made = hashlib.blake2b()
-    for piece in _pieces(number, 0, end):
+    for piece in file.pieces(0, end):
         made.update(piece)
     return made
-
-
-def _pieces(number: int, start: int, end: int) -> Iterator[bytes]:
-    while start < end:
-        piece = os.pread(number, min(MOST_READ, end - start), start)
-        if not piece:
-            return
-        yield piece
-        start += len(piece)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the name of a new file as durable as what is in it."""
-    with contextlib.suppress(OSError):  # some file systems cannot
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)

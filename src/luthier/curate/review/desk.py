@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ MOST_RELATED = 8
 PREVIEW_CHARACTERS = 120
 _NOT_EDITED = ("id", "source", "messages", "prompt", "chosen", "rejected", "targets", "choices")
 _RECORD = "record"
+_HALF = re.compile(r"[\ud800-\udfff]")
 
 
 class Filter(NamedTuple):
@@ -96,7 +98,7 @@ class Desk:
             **_summary(row, record), "is_missing": record is None,
             "parts": [
                 {**_part(part, pieces), "is_flagged": about_answer and part is answer}
-                for part, pieces in zip(parts, marked(parts, row.flags), strict=True)
+                for part, pieces in zip(parts, marked(parts, row.flags, regions=flagged.regions), strict=True)
             ],
             "facts": {name: value for name, value in (record or {}).items() if name not in _NOT_EDITED},
             "answer_path": answer.path if answer else None,
@@ -105,14 +107,18 @@ class Desk:
             "decision": self._decision(row.id, parts), "version": self._version(flagged),
         }  # fmt: skip
 
-    def text(self, identity: str) -> dict[str, Any]:
-        """The record as JSON that a person can edit; the mended one where it was mended."""
-        flagged = self._fresh()
-        entry = self.log.current(identity)
-        record = entry.record if entry and entry.record is not None else flagged.record(identity)
-        if record is None:
+    def text(self, identity: str, mend: Mapping[str, Any]) -> dict[str, Any]:
+        """The record as JSON that a person can edit, with the new `texts` of `mend` in it, and as it was `before` them.
+
+        The mended record where it was mended. DataError where there is none, or no such text in it.
+        """
+        base = self._base(self._fresh(), identity)
+        if base is None:
             raise _unknown(identity)
-        return {"text": json.dumps(editable(record), ensure_ascii=False, indent=2)}
+        made = _with_texts(base, mend)
+        if isinstance(made, Problem):
+            raise DataError("this cannot be edited as JSON", [made])
+        return {"text": _json_text(made), "before": _json_text(editable(base))}
 
     def check(self, identity: str, mend: Mapping[str, Any]) -> dict[str, Any]:
         """What is wrong with a mended record, each finding with the field that it is about; nothing where it is well.
@@ -267,25 +273,24 @@ class Desk:
             return record
         return Wanted(identity, kind, str(one.get("reason") or ""), record, one.get("seen"))
 
+    def _base(self, flagged: Flagged, identity: str) -> dict[str, Any] | None:
+        """The record that new texts go into: the mended one where it was mended; None where there is none."""
+        entry = self.log.current(identity)
+        return (self._as_record(entry) if entry else None) or flagged.record(identity)
+
     def _mended(self, flagged: Flagged, identity: str, mend: Mapping[str, Any]) -> dict[str, Any] | Problem:
         """The record that a person wrote, if curation can use it and it is another one."""
-        before = flagged.record(identity)
+        data: Any
         if "json" in mend:
             try:
                 data = parse_json(str(mend["json"]).encode("utf-8", "surrogatepass"))
             except (ValueError, RecursionError) as error:
                 return Problem(where=_RECORD, found=str(error), expected="one JSON object", fix="correct it there")
-        elif before is None:
-            return _unknown(identity).problems[0]
         else:
-            entry = self.log.current(identity)
-            base = (self._as_record(entry) if entry else None) or before
-            texts = mend.get("texts") or {}
-            try:
-                data = edited(base, {str(path): str(text) for path, text in texts.items()})
-            except KeyError as error:
-                return Problem(where=str(error.args[0]), found="no such text", expected="a text of the row",
-                               fix="load the row again")  # fmt: skip
+            base = self._base(flagged, identity)
+            data = _with_texts(base, mend) if base else _unknown(identity).problems[0]
+            if isinstance(data, Problem):
+                return data
         made = mended(data, file=_RECORD, line=1)
         if isinstance(made, Problem):
             return made
@@ -299,6 +304,21 @@ class Desk:
             "stamp": added.stamp, "num_added": len(added.ids), "refused": list(added.refused),
             "is_refused": bool(added.refused), **self._changed(flagged, version), **self._progress(flagged),
         }  # fmt: skip
+
+
+def _with_texts(base: Mapping[str, Any], mend: Mapping[str, Any]) -> dict[str, Any] | Problem:
+    """The record with the new texts of `mend`, each by its path."""
+    try:
+        return edited(base, {str(path): str(text) for path, text in (mend.get("texts") or {}).items()})
+    except KeyError as error:
+        return Problem(where=str(error.args[0]), found="no such text", expected="a text of the row",
+                       fix="load the row again")  # fmt: skip
+
+
+def _json_text(record: Mapping[str, Any]) -> str:
+    """As a person edits it. Half of a character, which no answer can hold, is written as its escape."""
+    text = json.dumps(record, ensure_ascii=False, indent=2)
+    return _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
 def _state(entry: Entry | None) -> int:

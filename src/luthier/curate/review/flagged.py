@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 from luthier.curate.faults import shown
 from luthier.errors import DataError, Problem
+from luthier.privacy import REGIONS
 from luthier.records.jsonl import parse_json
+from luthier.runs import read_json
 
 RECORD_FILES = ("examples.jsonl", "preferences.jsonl")
-FILES = (*RECORD_FILES, "flagged.jsonl", "conflicts.jsonl")
+FILES = (*RECORD_FILES, "flagged.jsonl", "conflicts.jsonl", "stage.json")
 _HEAD = b'{"id":"'
 """How a line of records begins: the id follows, without anything to unescape."""
 
@@ -57,6 +59,8 @@ class Flagged:
     conflicts: Mapping[str, tuple[str, ...]]
     """For a row that is in conflict, the ids of all rows of its group, itself included."""
     places: Mapping[str, Place]
+    regions: tuple[str, ...]
+    """Whose telephone numbers curation knew in their national form."""
     signature: tuple[Any, ...]
     """Of the files that were read; another one means that the folder was curated again."""
     _open: list[_OpenFile] = field(default_factory=list)
@@ -80,7 +84,7 @@ class Flagged:
         by_id = {row.id: row for row in rows}
         files = [_OpenFile(folder / name) for name in RECORD_FILES]
         places = _places(files, by_id.keys() | conflicts.keys())
-        return cls(rows, by_id, by_where, conflicts, places, signature, files)
+        return cls(rows, by_id, by_where, conflicts, places, regions_of(folder), signature, files)
 
     def record(self, identity: str) -> dict[str, Any] | None:
         """The record with this id as JSON has it; None where no file of records holds it."""
@@ -140,6 +144,26 @@ def signature_of(folder: Path) -> tuple[Any, ...]:
         else:
             found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
     return tuple(found)
+
+
+def regions_of(folder: Path) -> tuple[str, ...]:
+    """The regions of telephone numbers that the folder was curated with; the usual ones where no run tells of others.
+
+    A stage of a run holds its options beside its files. Before it is finished, those of the run are its own.
+    """
+    stage = _inside(read_json(folder / "stage.json"), "parts", "options", "curate", "personal", "regions")
+    run = _inside(read_json(folder.resolve().parent / "config.json"), "curate", "personal", "regions")
+    for found in (stage, run if folder.resolve().name == "curate" else None):
+        if isinstance(found, list) and all(isinstance(region, str) for region in found):
+            return tuple(found)
+    return REGIONS
+
+
+def _inside(data: Any, *names: str) -> Any:
+    """What stands in objects within objects under these names; None where nothing does."""
+    for name in names:
+        data = data.get(name) if isinstance(data, dict) else None
+    return data
 
 
 def _flagged_rows(path: Path) -> tuple[list[FlaggedRow], dict[str, str]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from luthier.curate.review.flagged import Flag
-from luthier.privacy import KINDS, Redaction
+from luthier.privacy import KINDS, REGIONS, Redaction
 
 Mark = Literal["", "flagged", "differs"]
 LEAST_QUOTED = 3
@@ -68,15 +68,18 @@ def parts_of(record: Mapping[str, Any]) -> list[Part]:
     return parts
 
 
-def marked(parts: Sequence[Part], flags: Iterable[Flag]) -> list[list[Piece]]:
+def marked(
+    parts: Sequence[Part], flags: Iterable[Flag], *, regions: Sequence[str] = REGIONS
+) -> list[list[Piece]]:
     """Of each part its pieces, with what the flags are about marked.
 
-    Personal data is found again by the rules; of other flags what their detail quotes is looked for.
+    Personal data is found again by the rules, telephone numbers in the national forms of `regions`, as curation found
+    them; of other flags what their detail quotes is looked for.
     """
     spans: list[list[tuple[int, int]]] = [[] for _ in parts]
     for flag in flags:
         for number, part in enumerate(parts):
-            spans[number] += _personal(part.text, flag.detail) if flag.step == "personal" else []
+            spans[number] += _personal(part.text, flag.detail, regions) if flag.step == "personal" else []
         if flag.step != "personal":
             for number, span in _quoted(parts, flag.detail):
                 spans[number].append(span)
@@ -134,10 +137,10 @@ def compared(text: str, other: str) -> list[Piece]:
     return _cut(text, spans, "differs")
 
 
-def _personal(text: str, detail: str) -> list[tuple[int, int]]:
+def _personal(text: str, detail: str, regions: Sequence[str]) -> list[tuple[int, int]]:
     """`detail` counts the kinds that were found: "email 1, phone 2"."""
     named = [kind for kind in KINDS if re.search(rf"\b{kind}\b", detail)]
-    return [(found.start, found.end) for found in Redaction(kinds=named or KINDS).find(text)]
+    return [(found.start, found.end) for found in Redaction(kinds=named or KINDS, regions=regions).find(text)]
 
 
 def _quoted(parts: Sequence[Part], detail: str) -> Iterator[tuple[int, tuple[int, int]]]:

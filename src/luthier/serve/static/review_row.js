@@ -1,6 +1,8 @@
 // One row in full: why it was flagged, what it says, what it is compared with, and the editor that mends it.
 
-import { MARKS, WORDS, ask, fitHeight, make, pieces, plural, send } from "/static/review_parts.js";
+import { fitHeight, make } from "/static/parts.js";
+import { MARKS, WORDS, pieces, plural, send } from "/static/review_parts.js";
+import { fail } from "/static/review_state.js";
 
 const CHECK_AFTER_MS = 250;
 
@@ -84,6 +86,12 @@ function factsView(row) {
     make("dl", {}, ...list));
 }
 
+/** What is wrong, and what to do about it. */
+function sentences({ field, found, expected, fix }) {
+  const whole = (text) => (text ? text[0].toUpperCase() + text.slice(1) + "." : "");
+  return ((field ? field + ": " : "") + "found " + found + ", expected " + expected + ". " + whole(fix)).trim();
+}
+
 /** The row as it is mended. `save(mend)` decides and rejects with what is wrong; `leave()` goes back to the row. */
 export function rowEditor(row, { save, leave }) {
   const parts = row.decision?.parts.length ? row.decision.parts : row.parts;
@@ -105,7 +113,7 @@ export function rowEditor(row, { save, leave }) {
   function say(problems) {
     for (const area of [...areas.values(), ...(json ? [json] : [])]) area.removeAttribute("aria-invalid");
     verdict.className = "verdict " + (problems.length ? "wrong" : "right");
-    verdict.textContent = problems.map((p) => (p.field ? p.field + ": " : "") + "found " + p.found + ", expected " + p.expected + ". " + p.fix).join("\n") || "This can be used.";
+    verdict.textContent = problems.map(sentences).join("\n") || "This can be used.";
     for (const problem of problems) (json ?? areas.get(problem.field))?.setAttribute("aria-invalid", "true");
     saveButton.disabled = problems.length > 0;
   }
@@ -143,11 +151,28 @@ export function rowEditor(row, { save, leave }) {
     });
   }
 
+  /** Go on with the whole record as JSON, with all that was written into the fields in it. */
   async function showJson() {
-    const { text } = await ask("text", { id: row.id });
+    jsonButton.disabled = true;
+    try {
+      let written;
+      let answer;
+      do { // what is written while the answer is under way counts too
+        written = mend().texts;
+        answer = await send("text", { id: row.id, texts: written });
+      } while (JSON.stringify(mend().texts) !== JSON.stringify(written));
+      editJson(answer);
+    } catch (error) {
+      jsonButton.disabled = false;
+      fail(error.message); // not in the verdict, which is on what is written
+    }
+  }
+
+  function editJson({ text, before }) {
     json = make("textarea", { class: "json", spellcheck: "false", "aria-label": "The row as JSON" });
+    json.value = before;
+    watch(json); // it is changed where it differs from the row
     json.value = text;
-    watch(json);
     areas.clear();
     fields.replaceChildren(json);
     jsonButton.remove();
@@ -155,6 +180,7 @@ export function rowEditor(row, { save, leave }) {
     saveButton.disabled = true;
     fitHeight(json);
     json.focus();
+    check();
   }
 
   for (const part of parts) {
