@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-import io
 import json
+import os
 import time
 from pathlib import Path
 from threading import Thread
@@ -228,23 +228,22 @@ def test_answers_that_were_on_their_way_are_kept_however_the_run_ends(tmp_path, 
 
 
 def test_a_line_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    class Short(io.FileIO):
-        room = 10**6
+    room, write = [10**6], os.write
 
-        def write(self, data) -> int:
-            if Short.room <= 0:
-                raise OSError(errno.ENOSPC, "no space left")
-            written = super().write(data[: min(10, Short.room)])
-            Short.room -= written
-            return written
+    def short(number: int, data) -> int:
+        if room[0] <= 0:
+            raise OSError(errno.ENOSPC, "no space left")
+        written = write(number, data[: min(10, room[0])])
+        room[0] -= written
+        return written
 
     path = tmp_path / "r.jsonl"
     journal = Journal(path)
     (ask,) = asks(1)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "open", lambda self, *_, **__: Short(self, "ab"))
+        patch.setattr(os, "write", short)
         journal.add("a", ask, Reply("x" * 50, False, 1, 1))
-        Short.room = 30
+        room[0] = 30
         with pytest.raises(OSError, match="no space left"):
             journal.add("b", ask, Reply("y" * 50, False, 1, 1))
     journal.add("c", ask, Failed("status 400"))

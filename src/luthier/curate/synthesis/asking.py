@@ -8,7 +8,6 @@ in it, and knows what was spent.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 
 from luthier.errors import DataError, LuthierError, Problem
 from luthier.records import Message, content_id
+from luthier.records.appending import AppendedFile
 
 MOST_DOWN = 8
 """So many requests in a row that nobody answered end the run: the writer is not there."""
@@ -146,15 +146,10 @@ class Journal:
         """Calls of a request since it last ended."""
         self._lock = Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
-        data = path.read_bytes() if path.is_file() else b""
-        whole = data[: data.rfind(b"\n") + 1]
-        if _entry(data[len(whole) :]) is not None:
-            with path.open("ab") as file:
-                file.write(b"\n")
-            whole = data + b"\n"
-        elif len(whole) < len(data):
-            os.truncate(path, len(whole))
-            say(f"synthesise | {path}: the last line was torn, as when a run is killed; it is left out")
+        with AppendedFile.alone(path) as file:
+            if file.end_last_line(0, is_whole=lambda line: _entry(line) is not None):
+                say(f"synthesise | {path}: the last line was torn, as when a run is killed; it is left out")
+            whole = file.read(0, file.stat().st_size)
         problems = []
         for number, line in enumerate(whole.split(b"\n")[:-1], start=1):
             entry = _entry(line)
@@ -196,16 +191,8 @@ class Journal:
         return self._calls, self._tokens
 
     def _write(self, entry: dict[str, Any]) -> None:
-        left = memoryview(json.dumps(entry).encode("ascii") + b"\n")
-        with self.path.open("ab", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            try:
-                while len(left):
-                    left = left[file.write(left) :]
-                os.fsync(file.fileno())
-            finally:
-                if len(left):  # half a line would spoil the next one
-                    os.ftruncate(file.fileno(), size)
+        with AppendedFile.alone(self.path) as file:
+            file.append(json.dumps(entry).encode("ascii") + b"\n")
         self._take(entry)
 
     def _take(self, entry: dict[str, Any]) -> None:

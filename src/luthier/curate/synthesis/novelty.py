@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from luthier.graders.overlap import common_subsequence_length, words
+from luthier.graders.overlap import rouge_l_f1, words
 from luthier.similarity.words import words_of
 
 SLACK = 1e-9
@@ -44,7 +44,7 @@ class Novelty:
         if not new:
             return None
         for number in self._candidates(new):
-            value = rouge_l(new, self._words[number])
+            value = rouge_l_f1(new, self._words[number])
             if value > self.limit + SLACK:
                 return Nearest(self.texts[number], value)
         return None
@@ -67,16 +67,6 @@ class Novelty:
         bound = 2 * shared / (len(new) + np.frombuffer(self._sizes, np.intc))
         found: list[int] = np.flatnonzero(bound > self.limit + SLACK).tolist()
         return found
-
-
-def rouge_l(a: Sequence[str], b: Sequence[str]) -> float:
-    """ROUGE-L F1 of two texts in words; 0 where either has none.
-
-    >>> round(rouge_l("the cat sat".split(), "the big cat".split()), 3)
-    0.667
-    """
-    common = common_subsequence_length(a, b)
-    return 2 * common / (len(a) + len(b)) if common else 0.0
 
 
 def rouge_words(text: str) -> list[str]:
