@@ -12,6 +12,7 @@ ROUGE-L against the number of tasks, beside the base and the copied input (figur
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -46,10 +47,7 @@ def practice(out: Path, overrides: list[str]) -> Path:
 def superni(out: Path, overrides: list[str]) -> Path:
     """A base of `out`/base, then its study in `out`."""
     folder = Path(os.environ["LUTHIER_TEST_DATA"])
-    text = out / "text.jsonl"
-    if not text.is_file():
-        out.mkdir(parents=True, exist_ok=True)
-        text.write_text("".join(json.dumps({"text": t}) + "\n" for t in _text(folder)), encoding="utf-8")
+    text = written(_text(folder), out)
     base = out / "base"
     recipe = {
         "recipe": "pretrain",
@@ -76,6 +74,18 @@ def superni(out: Path, overrides: list[str]) -> Path:
     }  # fmt: skip
     _run_study(data, out / "study", overrides, places={})
     return out / "study"
+
+
+def written(documents: list[str], folder: Path) -> Path:
+    """The documents as FOLDER/text-DIGEST.jsonl, whole or not at all; other documents are another file."""
+    content = "".join(json.dumps({"text": text}) + "\n" for text in documents)
+    path = folder / f"text-{hashlib.sha256(content.encode()).hexdigest()[:12]}.jsonl"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        partial.write_text(content, encoding="utf-8")
+        os.replace(partial, path)
+    return path
 
 
 def _text(folder: Path) -> list[str]:

@@ -26,6 +26,7 @@ from typing import Any
 from luthier import __version__
 from luthier.errors import ConfigError, Problem
 from luthier.provenance import commit, library_versions, machine, sha256, source_digest
+from luthier.records.whole_files import write_text_whole
 
 __all__ = [
     "Run", "Stage", "holding", "now", "read_json", "write_json",
@@ -48,12 +49,8 @@ def now() -> str:
 
 def write_json(path: Path, data: Any) -> None:
     """Write JSON whole or not at all, passwords of addresses masked: for facts about a run, not for what trains."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".partial")
     text = json.dumps(data, indent=2, ensure_ascii=False, default=str)
-    text = OPTION.sub(r"\1***", PASSWORD.sub(r"\1:***@", text))
-    temporary.write_text(text + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_text_whole(path, OPTION.sub(r"\1***", PASSWORD.sub(r"\1:***@", text)) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -129,9 +126,7 @@ class Run:
                 continue
             if event.get("kind") != kind or event.get("step", 0) <= step:
                 kept.append(text + "\n")
-        temporary = path.with_name("metrics.jsonl.partial")
-        temporary.write_text("".join(kept), encoding="utf-8")
-        os.replace(temporary, path)
+        write_text_whole(path, "".join(kept))
 
     def stage(
         self,

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from luthier.errors import ConfigError, Problem
+from luthier.records.whole_files import write_text_whole
 
 PROJECT = "luthier"
 MOST_WAITING = 10_000
@@ -221,9 +222,7 @@ def _run_id(run_folder: Path, service: str, make: Callable[[], str]) -> str:
             known = {}
     if service not in known:
         known[service] = make()
-        temporary = path.with_name("tracking.json.partial")
-        temporary.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        write_text_whole(path, json.dumps(known, indent=2) + "\n")
     return known[service]
 
 

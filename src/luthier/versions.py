@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from luthier.errors import DataError, LuthierError, Problem
+from luthier.records.whole_files import write_text_whole
 
 Status = Literal["candidate", "current", "held", "retired"]
 
@@ -173,9 +173,7 @@ class Register:
 
     def _write(self, books: _Books) -> None:
         data = {"versions": [dataclasses.asdict(version) for version in books.versions], "line": books.line}
-        temporary = self.folder / "versions.json.partial"
-        temporary.write_text(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
-        os.replace(temporary, self._path)
+        write_text_whole(self._path, json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")
 
     def _note(
         self, name: str, *, before: str | None, after: Status, act: str, gate: Mapping[str, Any] | None = None

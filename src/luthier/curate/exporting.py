@@ -23,12 +23,13 @@ from typing import Any, NamedTuple
 import orjson
 
 from luthier.curate.export_texts import AXOLOTL_YAML, LLAMA_FACTORY_INFO, README_OF
-from luthier.curate.ledger import by_count, write_object, write_whole
+from luthier.curate.ledger import by_count, write_object
 from luthier.curate.outputs import GOES_TO, PREFERENCES
 from luthier.curate.workplace import MARK
 from luthier.errors import ConfigError, Problem
 from luthier.records import Message
 from luthier.records.jsonl import parse_json
+from luthier.records.whole_files import write_whole
 
 FRACTION = "left out: a loss weight that is neither 0 nor 1"
 NOT_ASSISTANT = "left out: a turn that is not the assistant's is trained on"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from luthier.curate.faults import Fault
 from luthier.curate.files.raw import RawRow
 from luthier.curate.gathered import Gathered
 from luthier.curate.shards import DROPPED, FATES, KEPT, Shard
+from luthier.records.whole_files import write_whole
 
 NOT_STATED = "not stated"
 """Counted where a record says nothing of its licence or its language."""
@@ -112,15 +112,6 @@ def write_lines(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
 def write_object(path: Path, value: Mapping[str, Any]) -> None:
     """One JSON object, laid out for people."""
     write_whole(path, [json.dumps(value, ensure_ascii=False, indent=2).encode() + b"\n"])
-
-
-def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
-    """A file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".partial")
-    with temporary.open("wb") as file:
-        file.writelines(pieces)
-    os.replace(temporary, path)
 
 
 def by_count(counts: Mapping[str, int]) -> dict[str, int]:

@@ -15,11 +15,11 @@ import orjson
 
 from luthier.curate.comparing import Comparison
 from luthier.curate.gathered import Gathered
-from luthier.curate.ledger import write_whole
 from luthier.curate.shards import DROPPED, MERGED, Shard
 from luthier.curate.split import PARTS
 from luthier.records import Example, Preference
 from luthier.records.jsonl import FORMAT_VERSION, from_json, parse_json, to_bytes
+from luthier.records.whole_files import write_whole
 
 PREFERENCES = "preferences"
 GOES_TO = (*PARTS, PREFERENCES)

@@ -6,8 +6,9 @@ member's answer is right for another member. The prompts of a paraphrase set ask
 answer must not change. Contrast sets are those of Gardner et al. 2020 (arXiv:2004.02709), turned on the request.
 
 The topics of the intent sets are those that no task is made of (`makers.intent`). The other sets draw lists, words and
-passages from the world. No phrasing is a template's. Runs of four words of a phrasing, slots apart, stand in none of
-the documents that the tests draw; single ones may be those of a template ("please give me the").
+passages from the world. No phrasing is a template's. Of the 168 runs of four words in the phrasings, slots apart, two
+stand in the 450,000 documents of the base that ships: "tell me what is" in 200 and "all of them in" in 7. Nothing
+keeps them out, so other documents may hold more. Single runs may be those of a template ("please give me the").
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -8,12 +8,12 @@ forms that change all the time (`forms`), as they do on the real web. What the t
   asks in wordings of its own. So "held out" means never tuned on, not never met: tuning can show a base
   how to use what it knows. `without` leaves out the requests of some clusters, to measure what they are worth.
 - No document holds four words in a row that stand in a template between two of its slots: what would hold them by
-  chance is drawn again. That is all that is looked for. One template turn in eight has no four words in a row
+  chance is drawn again. That is all that is looked for. One template turn in six has no four words in a row
   ("I see." in a dialogue, "Tell me {about}."); its words may stand in the text. So an item of an evaluation is kept out
   by the wording of its template alone: no item is compared with the text, and the same fact, list or passage may be
   asked about in other words.
 - No document holds the special tokens of a chat format or "user" and "assistant" as the names of speakers. Dialogues
-  do have the shape of a chat of words ("[Mother] ...", "[Child] ..." on the next line): one document in forty.
+  do have the shape of a chat of words ("[Teacher] ...", "[Pupil] ..." on a later line): one document in sixty.
 """
 
 from collections import Counter

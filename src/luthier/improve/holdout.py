@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 
 from luthier.errors import ConfigError, DataError, Problem
 from luthier.records import Example, Message, content_id
+from luthier.records.whole_files import write_text_whole
 
 Side = Literal["train", "holdout", "neither"]
 """neither: near to conversations of both sides, so of no use to either."""
@@ -148,10 +148,7 @@ class Holdout:
             ) from error  # fmt: skip
 
     def _write(self, books: Mapping[str, Any]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(self.path.name + ".partial")
-        temporary.write_text(json.dumps(books, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(temporary, self.path)
+        write_text_whole(self.path, json.dumps(books, indent=2, ensure_ascii=False) + "\n")
 
 
 def _earlier_near(order: Sequence[str], open_roots: Sequence[str], near: NearSearch | None) -> dict[str, list[str]]:

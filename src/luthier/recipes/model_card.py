@@ -7,7 +7,6 @@ It holds no time and no speed, so the same run writes the same card; a model's d
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -29,6 +28,7 @@ from luthier.recipes.card_sources import (
 )
 from luthier.recipes.licences import Terms, combined, terms_of
 from luthier.recipes.runs import events_of
+from luthier.records.whole_files import write_text_whole
 from luthier.reports.page import UNPRINTABLE
 from luthier.runs import read_json
 
@@ -42,10 +42,7 @@ def write_model_card(run_folder: Path, model: Path) -> None:
     chain = chain_to(run_folder, digest(model))
     if not chain:
         return
-    path = model / "README.md"
-    temporary = path.with_name("README.md.partial")
-    temporary.write_text(_card(run_folder, model, chain), encoding="utf-8", newline="\n")
-    os.replace(temporary, path)
+    write_text_whole(model / "README.md", _card(run_folder, model, chain))
 
 
 def non_defaults(kind: type[Config], data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

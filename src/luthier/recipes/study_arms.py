@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from luthier.errors import DataError, Problem
+from luthier.recipes.studying.rows import RUNGS
 
-RUNGS = ("phrasings", "tasks", "clusters")
-"""The three kinds of "new", nearest first."""
+RUNG_NAMES = dict(zip(RUNGS, ("new phrasings", "new tasks", "new clusters"), strict=True))
+"""The three kinds of "new", nearest first, as people read them."""
 METRICS = ("generated", "ranked")
 KINDS = ("base", "clusters", "tasks", "templates", "wording", "inversion", "cap", "size", "specialist", "transfer")
 """In the order in which reports list them."""

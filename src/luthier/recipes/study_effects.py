@@ -7,20 +7,33 @@ its arms are not there.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-from luthier.recipes.study_arms import RUNGS, Arms, Finished, Values, by_template, differences, values_of
+from luthier.recipes.study_arms import (
+    RUNG_NAMES,
+    Arms,
+    Block,
+    Finished,
+    Place,
+    Values,
+    block_name,
+    by_template,
+    differences,
+    values_of,
+)
 from luthier.recipes.study_readings import Readings
 from luthier.recipes.study_scores import estimate
 from luthier.recipes.studying.measures import FEW_SHOT
+from luthier.recipes.studying.rows import RUNGS
 from luthier.stats.intervals import ratio_interval
 
 Json = dict[str, Any]
+Learned = tuple[str, int, str]
+"""How a new task was learned: method, number of examples, start."""
 PROMISES = {
     "contrast": {"right": "group_right"},
     "paraphrase": {"consistent": "is_consistent", "right": "is_right"},
@@ -71,6 +84,7 @@ def spread(arms: Arms, readings: Readings) -> Iterator[Json]:
 def promises(arms: Arms) -> Iterator[Json]:
     """Contrast groups that are wholly right, paraphrase sets answered alike: before and after, paired by set.
 
+    `sets` counts what they are about: sets of one sort on one topic, in whatever blocks, are one.
     Before is the zero-shot reading with the larger share of right sets; the few-shot reading stands beside it.
     """
     base = arms.base_of(arms.main) if arms.main else None
@@ -88,43 +102,76 @@ def promises(arms: Arms) -> Iterator[Json]:
         for what, name in counted.items():
             before, few, tuned = (_flags(sets, name) for sets in (readings[best], shots, after))
             yield {
-                "kind": kind, "what": what, "sets": len({key[1:] for key in after if key in readings[best]}),
+                "kind": kind, "what": what,
+                "sets": len({_subject(row) for key, row in after.items() if key in readings[best]}),
                 "base_reading": best, **_compared(before, tuned), "few_shot": _compared(few, tuned),
             }  # fmt: skip
 
 
 def transfer(arms: Arms, readings: Readings) -> Json | None:
-    """Scores of a new task learned from few examples, from the base and from the tuned model, and their differences."""
-    found: dict[tuple[str, int, str], Values] = {}
-    for finished in arms.groups.values():
-        for arm in finished:
-            if arm.kind == "transfer":
-                key = (str(arm.about["method"]), int(arm.about["examples"]), str(arm.about["start"]))
-                for place, items in values_of([arm], "clusters", "generated").items():
-                    found.setdefault(key, {})[place] = items
+    """Scores of new tasks learned from few examples, from the base and from the tuned model, and their differences.
+
+    Tasks differ in how many rows they have, so a number of examples may be there for some of them only. `same` is over
+    the tasks of a block that have every number, in that a curve's points differ in nothing but the number; `left_out`
+    are the others. `points` and `differences` take whatever tasks have their number; `runs` says how many.
+    """
+    found = _learned(arms)
     if not found:
         return None
     places = {place for values in found.values() for place in values}
+    numbers = {method: sorted({n for m, n, _ in found if m == method}) for method in sorted({m for m, _, _ in found})}
     zero = _without_examples(arms, readings)
-    for method in sorted({method for method, _, _ in found}):
+    for method in numbers:
         for start, values in zero.items():
             found[method, 0, start] = {place: items for place, items in values.items() if place in places}
+    whole = {method: set.intersection(*({*values} for (m, _, _), values in found.items() if m == method))
+             for method in numbers}  # fmt: skip
+    same = {key: {place: items for place, items in values.items() if place in whole[key[0]]}
+            for key, values in found.items()}  # fmt: skip
+    return {
+        **_curves(found), "same": _curves(same), "task_names": sorted({task for _, task in places}),
+        "left_out": list(_left_out(found, numbers, whole)),
+    }  # fmt: skip
+
+
+def _learned(arms: Arms) -> dict[Learned, Values]:
+    found: dict[Learned, Values] = {}
+    for arm in (arm for finished in arms.groups.values() for arm in finished if arm.kind == "transfer"):
+        key = (str(arm.about["method"]), int(arm.about["examples"]), str(arm.about["start"]))
+        found.setdefault(key, {}).update(values_of([arm], "clusters", "generated"))
+    return found
+
+
+def _curves(found: Mapping[Learned, Values]) -> Json:
+    """The score of each method, number of examples and start; and tuned less base, paired."""
     points, gains = [], []
     for (method, examples, start), values in sorted(found.items()):
+        facts = {"way": method, "examples": examples}
         if (score := estimate(values)) is not None:
-            points.append({"way": method, "examples": examples, "start": start, **score})
+            points.append({**facts, "start": start, **score, "runs": len(values)})
         if start == "tuned" and (method, examples, "base") in found:
-            gain = estimate(differences(found[method, examples, "base"], values))
-            if gain is not None:
-                gains.append({"way": method, "examples": examples, **gain})
-    return {"points": points, "differences": gains, "task_names": sorted({task for _, task in places})}
+            pairs = differences(found[method, examples, "base"], values)
+            if (gain := estimate(pairs)) is not None:
+                gains.append({**facts, **gain, "runs": len(pairs)})
+    return {"points": points, "differences": gains}
+
+
+def _left_out(
+    found: Mapping[Learned, Values], numbers: Mapping[str, Sequence[int]], whole: Mapping[str, set[Place]]
+) -> Iterator[Json]:
+    """The tasks that lack some number of examples, and which."""
+    for method, known in numbers.items():
+        here = {key: {*values} for key, values in found.items() if key[0] == method}
+        for block, task in sorted({place for places in here.values() for place in places} - whole[method]):
+            lacks = [n for n in (0, *known) if any(n == key[1] and (block, task) not in v for key, v in here.items())]
+            yield {"way": method, "task": task, "block": block_name(block), "lacks": lacks}
 
 
 def forgetting(arms: Arms) -> Iterator[Json]:
     """Perplexity on plain text, tuned over base: exp of the difference in nats a token, paired by document."""
     for group in arms.tuned:
         base = arms.base_of(group)
-        pairs = _texts(arms.groups[base], arms.groups[group]) if base else []
+        pairs = [(a, b) for a, b in _texts(arms.groups[base], arms.groups[group]) if _is_alike(a, b)] if base else []
         if not pairs:
             continue
         documents = [number for before, _ in pairs for number in range(len(before["nats"]))]
@@ -137,6 +184,16 @@ def forgetting(arms: Arms) -> Iterator[Json]:
             "ratio": math.exp(ratio.value), "low": _exp(ratio.low), "high": _exp(ratio.high),
             "documents": len(set(documents)), "blocks": len(pairs), "method": f"exp of a {ratio.method}",
         }  # fmt: skip
+
+
+def unpaired_texts(arms: Arms) -> Iterator[str]:
+    """A line for each group whose plain text cannot be compared with its base's in some block."""
+    for group in arms.tuned:
+        base = arms.base_of(group)
+        pairs = _texts(arms.groups[base], arms.groups[group]) if base else []
+        if unlike := sum(not _is_alike(*pair) for pair in pairs):
+            yield (f"the plain text of {group} is not compared in {unlike} of {len(pairs)} blocks: it is other tokens "
+                   "there than its base's")  # fmt: skip
 
 
 def cost(arms: Arms) -> Json | None:
@@ -162,7 +219,7 @@ def specialists(arms: Arms, readings: Readings) -> Iterator[Json]:
         base = arms.base_of(group)
         if finished[0].kind != "specialist" or base is None:
             continue
-        for side, rung in (("its own task", "phrasings"), ("unseen clusters", "clusters")):
+        for side, rung in (("its own task", "phrasings"), (RUNG_NAMES["clusters"], "clusters")):
             ours, before = (readings.values(name, rung, "generated") for name in (group, base))
             full = readings.values(arms.main, rung, "generated") if arms.main else {}
             yield {
@@ -206,8 +263,8 @@ def _iqr(items: Mapping[tuple[str, str], float]) -> float:
     return float(high - low)
 
 
-Key = tuple[Any, str, str]
-"""Block, set and topic: what a group of prompts is paired by."""
+Key = tuple[Block, str]
+"""Block and name of a set, which is unique among the sets of a block: what two models are paired by."""
 
 
 def _sets(finished: Sequence[Finished], kind: str) -> dict[Key, Json]:
@@ -226,15 +283,17 @@ def _set_readings(finished: Sequence[Finished], kind: str) -> dict[str, dict[Key
 
 
 def _keyed(rows: Iterable[tuple[Finished, Sequence[Json]]]) -> dict[Key, Json]:
-    """The sets by what they are paired by; those of one name and topic are told apart by their order."""
-    found: dict[Key, Json] = {}
-    for arm, sets in rows:
-        times: Counter[str] = Counter()
-        for row in sets:
-            name, topic = str(row["set"]), str(row.get("topic", ""))
-            times[f"{name}/{topic}"] += 1
-            found[arm.block, name, f"{topic}/{times[f'{name}/{topic}']}"] = row
-    return found
+    return {(arm.block, str(row["set"])): row for arm, sets in rows for row in sets}
+
+
+def _subject(row: Json) -> str:
+    """Sort and topic of a set. Its name ends in a running number, which means another topic in another seed.
+
+    >>> _subject({"set": "contrast/adjective/0", "topic": "good"})
+    'contrast/adjective/good'
+    """
+    sort, _, _ = str(row["set"]).rpartition("/")
+    return f"{sort}/{row['topic']}"
 
 
 def _share(sets: Mapping[Key, Json], name: str, keys: Any) -> float:
@@ -242,19 +301,23 @@ def _share(sets: Mapping[Key, Json], name: str, keys: Any) -> float:
 
 
 def _flags(sets: Mapping[Key, Json], name: str) -> Values:
-    """Sets as if they were tasks, so that intervals resample sets; topics and blocks within a set stay together."""
+    """What sets are about, as if it were their task: intervals resample topics, and blocks of one stay together."""
     found: Values = {}
-    for (block, group, topic), row in sets.items():
-        found.setdefault((block, group), {})["", topic] = float(row[name])
+    for (block, key), row in sets.items():
+        found.setdefault((block, _subject(row)), {})["", key] = float(row[name])
     return found
 
 
 def _texts(before: Sequence[Finished], after: Sequence[Finished]) -> list[tuple[Json, Json]]:
-    """The plain text of base and arm in each block that has both, on the same documents."""
+    """The plain text of base and arm in each block that has both."""
     bases = {arm.block: arm.facts["plain_text"] for arm in before if arm.facts.get("plain_text")}
-    found = [(bases[arm.block], arm.facts["plain_text"]) for arm in after
-             if arm.facts.get("plain_text") and arm.block in bases]  # fmt: skip
-    return [(a, b) for a, b in found if a["tokens"] == b["tokens"]]
+    return [(bases[arm.block], arm.facts["plain_text"]) for arm in after
+            if arm.facts.get("plain_text") and arm.block in bases]  # fmt: skip
+
+
+def _is_alike(before: Json, after: Json) -> bool:
+    """Whether both read the same tokens, document by document; else their nats a token compare different things."""
+    return bool(before["tokens"] == after["tokens"])
 
 
 def _exp(value: float) -> float | None:

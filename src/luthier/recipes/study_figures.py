@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from luthier.recipes.study_arms import RUNG_NAMES
 from luthier.recipes.study_readings import FEW, ZERO
-from luthier.recipes.study_words import BASE_NAMES, RUNG_NAMES, arm_name, difference_of, score_of, score_words
+from luthier.recipes.study_words import BASE_NAMES, arm_name, difference_of, score_of, score_words
 from luthier.recipes.studying.measures import COPY
 from luthier.reports import Interval, interval_plot
 from luthier.reports.curves import Curve, Level, Point, curve_plot
@@ -76,11 +77,11 @@ def _over_clusters(study: Json, rung: str, metric: str, name: str, *, has_dots: 
 
 
 def _transfers(study: Json, score: str) -> Iterator[tuple[str, str, str]]:
-    found = study["transfer"]
-    for way in sorted({p["way"] for p in found["points"]}) if found else ():
+    same: Json = study["transfer"]["same"] if study["transfer"] else {"points": ()}
+    for way in sorted({p["way"] for p in same["points"]}):
         curves = []
         for start, name in (("base", "from the base"), ("tuned", "from the tuned model")):
-            points = [Point(p["examples"], p["value"], p["low"], p["high"]) for p in found["points"]
+            points = [Point(p["examples"], p["value"], p["low"], p["high"]) for p in same["points"]
                       if (p["way"], p["start"]) == (way, start) and p["examples"] > 0]  # fmt: skip
             if points:
                 curves.append(Curve(name, points))
@@ -88,4 +89,5 @@ def _transfers(study: Json, score: str) -> Iterator[tuple[str, str, str]]:
             continue
         words = "every weight trained" if way == "full" else f"trained by {way}"
         yield (f"transfer-{way}", curve_plot(curves, x_label="examples of the new task (log scale)", y_label=score),
-               f"Learning a task of an unseen cluster, {words}. Bars: 95 %")  # fmt: skip
+               f"Learning a task of an unseen cluster, {words}. The same tasks throughout, which have every number. "
+               "Bars: 95 %")  # fmt: skip

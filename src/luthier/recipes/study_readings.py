@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from luthier.recipes.study_arms import METRICS, RUNGS, Arms, Finished, Values, values_of
+from luthier.recipes.study_arms import METRICS, Arms, Finished, Values, values_of
 from luthier.recipes.study_scores import estimate
 from luthier.recipes.studying.measures import COPY, FEW_SHOT, FEW_SHOT_OWN, ZERO_SHOT
+from luthier.recipes.studying.rows import RUNGS
 
 ZERO = "zero-shot"
 """The better zero-shot reading of a rung and a metric: the base wherever nothing else is said."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from luthier.recipes import study_words
-from luthier.recipes.study_arms import METRICS, RUNGS
+from luthier.recipes.study_arms import METRICS, RUNG_NAMES
+from luthier.recipes.study_cells import figure, number, quartiles, rounded, span
 from luthier.recipes.study_figures import LEVEL_NAMES, METRIC_NAMES, figures
 from luthier.recipes.study_readings import BEST, FEW, OWN, ZERO
+from luthier.recipes.study_sections import promised
 from luthier.recipes.study_summary import COUNTED, write_summary
 from luthier.recipes.study_words import (
+    READING_NAMES,
     RUNG_MEANINGS,
-    RUNG_NAMES,
     arm_name,
     closing_lines,
     difference_of,
@@ -23,7 +24,7 @@ from luthier.recipes.study_words import (
     score_of,
     verdicts,
 )
-from luthier.recipes.studying.measures import FEW_SHOT, FEW_SHOT_OWN
+from luthier.recipes.studying.rows import RUNGS
 from luthier.reports import Page
 from luthier.reports.curves import standalone
 
@@ -43,9 +44,6 @@ resample the rows of each, and speak for these tasks alone. Neither holds the lu
 the single blocks, the rings, lie apart."""
 AGAINST_BASE = {"base": "less the base, zero-shot", "base, few-shot": "less the base, few-shot"}
 """The roles of the base in every comparison, and their columns."""
-READING_NAMES = {"chat": "chat template", "plain": "plain text", FEW_SHOT: "plain text, few-shot",
-                 FEW_SHOT_OWN: "plain text, few-shot of the same task"}  # fmt: skip
-NO_BREAK = "\u00a0"
 UNEQUAL = 0.01
 """Arms whose tokens differ by more than this share of their mean are said to be unequal."""
 
@@ -75,20 +73,11 @@ def report(study: Json, drawn: Mapping[str, tuple[str, str]], run_folder: Path) 
     _rungs(page, study, drawn)
     _arms(page, study, drawn)
     _tasks(page, study)
-    _spread(page, study)
-    _promises(page, study)
-    _transfer(page, study, drawn)
-    _forgetting(page, study)
-    _specialists(page, study)
+    promised(page, study, drawn)
     _base(page, study)
     _certificates(page, study)
     _again(page, study, run_folder)
     return page
-
-
-def _figure(page: Page, drawn: Mapping[str, tuple[str, str]], name: str) -> None:
-    if name in drawn:
-        page.figure(*drawn[name])
 
 
 def _curve(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> None:
@@ -99,7 +88,7 @@ def _curve(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> Non
     if not study["varies_clusters"] or not any(score_of(study, group, "clusters") for group in arms):
         return
     page.heading("Held-out clusters against the number of trained ones")
-    _figure(page, drawn, "clusters")
+    figure(page, drawn, "clusters")
     rows = []
     for group in arms:
         differences = [difference_of(study, group, "clusters", role) for role in (*AGAINST_BASE, "fewest clusters")]
@@ -120,7 +109,7 @@ def _curve(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> Non
         "arms of a block share count there",
     )  # fmt: skip
     if study["slope"]:
-        by_block = [[block, _score(value)] for block, value in study["slope"]["by_block"].items()]
+        by_block = [[block, rounded(value)] for block, value in study["slope"]["by_block"].items()]
         page.table(["block", "change with each doubling"], by_block, "The named slope, block by block")
 
 
@@ -129,7 +118,7 @@ def _over_tasks(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -
     if over is None:
         return
     page.heading("Held-out clusters against the number of trained tasks")
-    _figure(page, drawn, "tasks")
+    figure(page, drawn, "tasks")
     found = {(p["trained_tasks"], p["arm"], p["metric"]): p for p in over["points"]}
     gained = {(d["arm"], d["role"]): d for d in over["differences"]}
     rows = []
@@ -160,7 +149,7 @@ def _rungs(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> Non
         return
     page.heading("Three kinds of new")
     page.facts({RUNG_NAMES[rung]: RUNG_MEANINGS[rung] for rung in RUNGS})
-    _figure(page, drawn, "rungs")
+    figure(page, drawn, "rungs")
     for rung in RUNGS:
         rows = []
         for group, reading, name in named_scores(study):
@@ -168,8 +157,8 @@ def _rungs(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> Non
             if found is None:
                 continue
             rows.append([
-                name, study["arms"][group]["blocks"], number(found), _score(found["raw"]), _score(found["median"]),
-                _quartiles(found), number(ranked), _score(ranked["raw"]) if ranked else None, found["tasks"],
+                name, study["arms"][group]["blocks"], number(found), rounded(found["raw"]), rounded(found["median"]),
+                quartiles(found), number(ranked), rounded(ranked["raw"]) if ranked else None, found["tasks"],
                 found["items"],
             ])  # fmt: skip
         if rows:
@@ -189,15 +178,17 @@ def _arms(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> None
     page.heading("Every arm")
     others = [g for g in tuned if difference_of(study, g, "clusters", "all clusters")]
     if others:
-        _figure(page, drawn, "arms")
+        figure(page, drawn, "arms")
         rows = [[arm_name(study, g), *(number(difference_of(study, g, rung, "all clusters"), is_signed=True)
                                        for rung in RUNGS)] for g in others]  # fmt: skip
         page.table(["trained on", *RUNG_NAMES.values()], rows,
                    "Each arm less that of all clusters, generated, paired item by item")  # fmt: skip
-    rows = [[arm_name(study, g), a["blocks"], _span(a["clusters"]), _span(a["tasks"]), a.get("steps"), a.get("tokens"),
+    rows = [[arm_name(study, g), a["blocks"], span(a["clusters"]), span(a["tasks"]), a.get("steps"), a.get("tokens"),
+             f"{100 * a['inverted_rows'] / a['rows']:.0f} %" if "inverted_rows" in a else "-",
              a.get("seconds"), a.get("loss")] for g, a in tuned.items()]  # fmt: skip
-    page.table(["trained on", "blocks", "clusters", "tasks", "steps", "tokens", "seconds", "last loss"], rows,
-               f"Training, means over blocks. {_equality(tuned)}")  # fmt: skip
+    page.table(["trained on", "blocks", "clusters", "tasks", "steps", "tokens", "rows turned around", "seconds",
+                "last loss"], rows, "Training, means over blocks. Rows turned around are in inverted templates, all of "
+               f"which arms of fewer plain templates keep. {_equality(tuned)}")  # fmt: skip
 
 
 def _tasks(page: Page, study: Json) -> None:
@@ -206,9 +197,9 @@ def _tasks(page: Page, study: Json) -> None:
     page.heading(f"Task by task: {arm_name(study, study['main'])} against the base")
     for rung in RUNGS:
         rows = [[t["cluster"], t["task"],
-                 *(_score(t[key]) for key in ("base_few_shot", "base_generated", "generated")),
-                 number(t["difference"], is_signed=True), _score(t["median"]), _quartiles(t),
-                 *(_score(t[key]) for key in ("base_ranked", "ranked")), t["items"]]
+                 *(rounded(t[key]) for key in ("base_few_shot", "base_generated", "generated")),
+                 number(t["difference"], is_signed=True), rounded(t["median"]), quartiles(t),
+                 *(rounded(t[key]) for key in ("base_ranked", "ranked")), t["items"]]
                 for t in study["tasks"] if t["rung"] == rung]  # fmt: skip
         if rows:
             page.table(
@@ -216,89 +207,6 @@ def _tasks(page: Page, study: Json) -> None:
                  "quartiles", "base, likeliest", "tuned, likeliest", "items"],
                 rows, f"{RUNG_NAMES[rung].capitalize()}. The intervals of one task resample its rows",
             )  # fmt: skip
-
-
-def _spread(page: Page, study: Json) -> None:
-    if not study["spread"]:
-        return
-    page.heading("How much the phrasing matters")
-    page.text(
-        "The spread of a task's score over templates that ask for the same rows: standard deviation (sd) and "
-        "inter-quartile range (IQR). A model that fails everywhere has none, so read it beside the score."
-    )
-    rows = []
-    for found in study["spread"]:
-        for name, words in (("sd", "sd"), ("iqr", "IQR")):
-            parts = found[name]
-            rows.append([RUNG_NAMES[found["rung"]], words, number(parts["before"]), number(parts["after"]),
-                         number(parts["difference"], is_signed=True),
-                         *(_score(found["score"][side]["value"]) for side in ("before", "after"))])  # fmt: skip
-    page.table(["items", "spread", "base", "tuned", "difference, paired", "base's score", "tuned score"], rows)
-
-
-def _promises(page: Page, study: Json) -> None:
-    words = {("contrast", "right"): "contrast groups: every member right",
-             ("paraphrase", "consistent"): "paraphrase sets: the answer stays the same",
-             ("paraphrase", "right"): "paraphrase sets: every answer right"}  # fmt: skip
-    rows = [[words[p["kind"], p["what"]], p["sets"], number(p["before"]), number(p["after"]),
-             number(p["difference"], is_signed=True), number(p["few_shot"]["before"]),
-             number(p["few_shot"]["difference"], is_signed=True)] for p in study["promises"]]  # fmt: skip
-    if rows:
-        page.heading("Intent")
-        page.text("Some groups ask for what is trained in one block and held out in another; they count together. "
-                  "A contrast group asks different things about one topic, and counts as right only if every answer is "
-                  "right. A paraphrase set asks one thing in several ways. A model that always says the same is "
-                  "consistent too: read it beside the share that is right.")  # fmt: skip
-        page.table(["share of", "groups", "base, zero-shot", "tuned", "difference, paired", "base, few-shot",
-                    "tuned less that"], rows)  # fmt: skip
-
-
-def _transfer(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> None:
-    found = study["transfer"]
-    if found is None:
-        return
-    page.heading("A new task from few examples")
-    page.text(f"Tasks: {', '.join(found['task_names'])}. Each is learned from the first examples of one order, once "
-              "from the base and once from the model tuned on all clusters.")  # fmt: skip
-    for name in drawn:
-        if name.startswith("transfer"):
-            _figure(page, drawn, name)
-    points = {(p["way"], p["examples"], p["start"]): p for p in found["points"]}
-    gains = {(d["way"], d["examples"]): d for d in found["differences"]}
-    rows = [[way, examples, *(number(points.get((way, examples, start))) for start in ("base", "tuned")),
-             number(gains.get((way, examples)), is_signed=True)]
-            for way, examples in sorted({key[:2] for key in points})]  # fmt: skip
-    page.table(["trained", "examples", "from the base", "from the tuned model", "difference, paired"], rows,
-               "Generated; 0 examples: before any training on the task. With fewer than five tasks the intervals speak "
-               "for further rows of these tasks only")  # fmt: skip
-
-
-def _forgetting(page: Page, study: Json) -> None:
-    if study["forgetting"]:
-        page.heading("What it forgot")
-        rows = [[arm_name(study, f["arm"]), f["base"], f["after"], f["ratio"], f["low"], f["high"], f["documents"],
-                 f["blocks"]] for f in study["forgetting"]]  # fmt: skip
-        page.table(["trained on", "base's perplexity", "perplexity", "ratio", "low", "high", "documents", "blocks"],
-                   rows, "Perplexity on plain text; a ratio of 1 is nothing forgotten. Paired by document")  # fmt: skip
-    if study["cost"]:
-        cost = study["cost"]
-        page.heading("What it cost")
-        facts: dict[str, Any] = {f"{key} of tuning": cost[key] for key in ("tokens", "seconds") if key in cost}
-        for key in ("tokens", "seconds"):
-            if f"share_{key}" in cost:
-                facts[f"share of the {key} of pre-training"] = f"{100 * cost[f'share_{key}']:.3g} %"
-        page.facts(facts)
-
-
-def _specialists(page: Page, study: Json) -> None:
-    rows = [[s["task"], s["side"], number(s["score"]), number(s["against_base"], is_signed=True),
-             number(s["against_all"], is_signed=True)] for s in study["specialists"] if s["score"]]  # fmt: skip
-    if rows:
-        page.heading("Specialists: trained on one task")
-        page.table(
-            ["trained on", "asked", "score", "less the base", "less the arm of all clusters"], rows,
-            "Its own task in templates that were never trained; the intervals of one task resample its rows",
-        )  # fmt: skip
 
 
 def _base(page: Page, study: Json) -> None:
@@ -313,6 +221,12 @@ def _base(page: Page, study: Json) -> None:
                   "are compared with by name. The few-shot readings stand beside it: with solved examples of trained "
                   "tasks, and with such of the very task that is asked, which no tuned arm has seen.")  # fmt: skip
         page.table(["base", "items", "reading", "by", "score", "counts as"], rows)
+        short = [[arm_name(study, g), RUNG_NAMES[s["rung"]], READING_NAMES[s["reading"]], s["items"], s["fewer"],
+                  s["none"]]
+                 for g, a in study["arms"].items() for s in a.get("short_shots", ()) if s["fewer"]]  # fmt: skip
+        if short:
+            page.table(["base", "items", "reading", "asked", "with fewer examples", "of these, with none"], short,
+                       "Where a task has too few training rows that leave room in the context")  # fmt: skip
         gains = [[arm_name(study, study["main"]), RUNG_NAMES[rung],
                   *(number(difference_of(study, study["main"], rung, role), is_signed=True) for role in AGAINST_BASE),
                   *(number(difference_of(study, study["main"], rung, role), is_signed=True)
@@ -333,7 +247,8 @@ def _certificates(page: Page, study: Json) -> None:
     if rows:
         page.heading("Certificate: held out means held out")
         page.table(
-            ["trained on", "same prompt", "near-duplicate", "same row", "same source", "dropped before training"], rows,
+            ["trained on", "same prompt", "near-duplicate", "same row", "same source as new clusters",
+             "dropped before training"], rows,
             "Training rows that overlap an item of their block, summed over blocks. What overlapped was dropped before "
             "training; nothing may be left",
         )  # fmt: skip
@@ -369,22 +284,3 @@ def _equality(tuned: Mapping[str, Json]) -> str:
 def _slope_name(name: str) -> str:
     rung, _, metric = name.partition("/")
     return f"{RUNG_NAMES[rung]}, {'likeliest option' if metric == 'ranked' else metric}"
-
-
-def number(found: Json | None, *, is_signed: bool = False) -> str:
-    """An estimate for a cell of a table, which must not break within it."""
-    return study_words.number(found, is_signed=is_signed).replace(" ", NO_BREAK)
-
-
-def _score(value: float | None) -> float | None:
-    """A score in as many digits as its items support; rounding errors are no scores."""
-    return None if value is None else round(value, 3) + 0.0
-
-
-def _quartiles(found: Json) -> str:
-    return "-" if found["q1"] is None else f"{found['q1']:.3f} to {found['q3']:.3f}".replace(" ", NO_BREAK)
-
-
-def _span(numbers: Sequence[int]) -> str:
-    low, high = numbers
-    return str(low) if low == high else f"{low} to {high}"

@@ -42,11 +42,12 @@ def estimate_value(values: Values) -> float | None:
 
 
 def over_templates(values: Values) -> dict[str, float | None]:
-    """Median and quartiles over templates, each the mean over tasks and blocks."""
-    found = [np.percentile([fmean(v) for v in by_template(items).values()], [50, 25, 75]) for items in values.values()]
-    if not found:
+    """Median and quartiles over templates, each the mean over tasks of the mean over blocks, as scores are."""
+    tasks = [[np.percentile([fmean(v) for v in by_template(items).values()], [50, 25, 75]) for items in blocks.values()]
+             for blocks in _by_task(values).values()]  # fmt: skip
+    if not tasks:
         return {"median": None, "q1": None, "q3": None}
-    median, q1, q3 = np.mean(found, axis=0)
+    median, q1, q3 = np.mean([np.mean(blocks, axis=0) for blocks in tasks], axis=0)
     return {"median": float(median), "q1": float(q1), "q3": float(q3)}
 
 

@@ -7,7 +7,7 @@ other slopes are description.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 def cluster_slope(arms: Arms, rung: str, metric: str) -> Json | None:
     """The slope over the arms of one cluster to all, per doubling of the number of clusters."""
-    return _slope(arms, arms.by_clusters, rung, metric, amount=lambda arm: arm.clusters)
+    return _slope(arms, arms.by_clusters, rung, metric, amount=lambda arm: arm.clusters, blocks=arms.blocks)
 
 
 def over_tasks(arms: Arms, readings: Readings) -> Json | None:
@@ -37,7 +37,7 @@ def over_tasks(arms: Arms, readings: Readings) -> Json | None:
     fewer = {arm.block for group in arms.by_tasks if group != arms.main for arm in arms.groups[group]}
     whole = set.intersection(*sets)
     blocks = whole or fewer
-    slopes = {metric: _slope(arms, arms.by_tasks, "clusters", metric, amount=lambda arm: arm.tasks)
+    slopes = {metric: _slope(arms, arms.by_tasks, "clusters", metric, amount=lambda arm: arm.tasks, blocks=blocks)
               for metric in METRICS}  # fmt: skip
     return {
         "blocks": [block_name(block) for block in sorted(blocks)], "is_whole": bool(whole),
@@ -84,13 +84,14 @@ def _within(values: Values, blocks: set[Block]) -> Values:
 
 
 def _slope(
-    arms: Arms, groups: Sequence[str], rung: str, metric: str, *, amount: Callable[[Finished], int]
-) -> Json | None:
-    """The slope over the arms of some groups, per doubling of the amount of what they were given."""
+    arms: Arms, groups: Sequence[str], rung: str, metric: str, *, amount: Callable[[Finished], int],
+    blocks: Collection[Block],
+) -> Json | None:  # fmt: skip
+    """The slope over the arms of some groups in some blocks, per doubling of the amount of what they were given."""
     cells = set()  # an arm may stand in two groups
     for group in groups:
         for arm in arms.groups[group]:
-            if amount(arm) < 1:
+            if amount(arm) < 1 or arm.block not in blocks:
                 continue
             for (block, task), items in values_of([arm], rung, metric).items():
                 cells.add(Cell(block, arm.name, task, math.log2(amount(arm)), fmean(items.values())))

@@ -6,16 +6,18 @@ rung and metric, wherever nothing else is said.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from luthier.recipes.study_arms import METRICS, RUNGS, Arms, block_name, differences, read_arms
-from luthier.recipes.study_effects import effects
+from luthier.recipes.study_arms import METRICS, Arms, Finished, block_name, differences, read_arms
+from luthier.recipes.study_effects import effects, unpaired_texts
 from luthier.recipes.study_readings import BEST, FEW, OWN, ZERO, Readings, base_readings
 from luthier.recipes.study_scores import estimate, estimate_value, over_templates
 from luthier.recipes.study_slopes import cluster_slope, over_tasks
+from luthier.recipes.studying.rows import RUNGS
 from luthier.runs import write_json
 
 MOST_NAMES = 12
@@ -23,7 +25,7 @@ MOST_NAMES = 12
 COUNTED = ("exact", "near", "rows", "sources", "dropped")
 """What a certificate counts."""
 PARTS = {
-    "tasks": "fewer tasks", "templates": "fewer templates", "wording": "no instruction in training",
+    "tasks": "fewer tasks", "templates": "fewer plain templates", "wording": "no instruction in training",
     "inversion": "inverted templates", "cap": "the mixture's cap", "size": "other bases", "specialist": "specialists",
     "transfer": "few examples of a new task",
 }  # fmt: skip
@@ -48,7 +50,8 @@ def summarise(arms: Arms) -> dict[str, Any]:
         "main": arms.main,
         "base": arms.base_of(arms.main) if arms.main else next(iter(bases), None),
         "graders": sorted({name for arm in arms.finished for name in arm.facts.get("graders", ())}),
-        "missing": list(_missing(arms)),
+        "missing": [*_missing(arms), *unpaired_texts(arms)],
+        "certificate": _certificate({arm.name: arm for arm in arms.finished}.values()),
         "readings": list(readings.rows),
         "scores": list(_scores(arms, readings, bases)),
         "differences": list(_differences(arms, readings)),
@@ -133,19 +136,35 @@ def _about(arms: Arms, group: str) -> dict[str, Any]:
         about["clusters"] = _range(arm.clusters for arm in finished)
         about["mean_clusters"] = fmean(arm.clusters for arm in finished)
         about["tasks"] = _range(arm.tasks for arm in finished)
-    elif "parameters" in finished[0].facts:
-        about["parameters"] = finished[0].facts["parameters"]
+    else:
+        about |= {key: found for key, found in (("parameters", finished[0].facts.get("parameters")),
+                                                ("short_shots", _short_shots(finished))) if found}  # fmt: skip
     for key in ("templates", "wording", "inverted", "cap", "task", "start", "method", "examples"):
         if key in finished[0].about:
             about[key] = finished[0].about[key]
     trained = [arm.facts["train"] for arm in finished if "train" in arm.facts]
-    for key in ("steps", "tokens", "rows", "seconds", "loss"):
+    for key in ("steps", "tokens", "rows", "inverted_rows", "seconds", "loss"):
         if numbers := [t[key] for t in trained if t.get(key) is not None]:
             about[key] = fmean(numbers)
-    certificates = [arm.facts["certificate"] for arm in finished if arm.facts.get("certificate")]
-    if certificates:
-        about["certificate"] = {key: sum(int(c.get(key) or 0) for c in certificates) for key in COUNTED}
+    if certificate := _certificate(finished):
+        about["certificate"] = certificate
     return about
+
+
+def _short_shots(bases: Sequence[Finished]) -> list[dict[str, Any]]:
+    """By few-shot reading and rung: items asked, and those with fewer shots than the recipe asks for, or with none."""
+    totals: dict[tuple[str, str], Counter[str]] = {}
+    for base in bases:
+        for reading, rungs in base.facts.get("short_shots", {}).items():
+            for rung, counts in rungs.items():
+                totals.setdefault((reading, rung), Counter()).update(counts)
+    return [{"reading": reading, "rung": rung, **counts} for (reading, rung), counts in totals.items()]
+
+
+def _certificate(finished: Iterable[Finished]) -> dict[str, int]:
+    """What the certificates of some arms count together; empty where none has one."""
+    found = [arm.facts["certificate"] for arm in finished if arm.facts.get("certificate")]
+    return {key: sum(int(one.get(key) or 0) for one in found) for key in COUNTED} if found else {}
 
 
 def _range(numbers: Iterable[int]) -> list[int]:

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from luthier.recipes.study_arms import ALL, RUNGS
-from luthier.recipes.study_readings import FEW, OWN, ZERO
+from luthier.recipes.study_arms import ALL, RUNG_NAMES
+from luthier.recipes.study_readings import BEST, FEW, OWN, ZERO
+from luthier.recipes.studying.measures import FEW_SHOT, FEW_SHOT_OWN
+from luthier.recipes.studying.rows import RUNGS
 from luthier.reports import Tone
 
 Json = Mapping[str, Any]
 
 ALPHA = 0.05
-RUNG_NAMES = {"phrasings": "new phrasings", "tasks": "new tasks", "clusters": "new clusters"}
 RUNG_MEANINGS = {
     "phrasings": "trained tasks, in templates that were never trained",
     "tasks": "tasks that were never trained, of clusters that were",
@@ -24,6 +25,9 @@ WORDINGS = {"none": "without instructions", "name": "with task names for instruc
 OVERLAPS = {"rouge_l": "ROUGE-L", "chrf": "chrF"}
 """Graders whose grade is no share of right answers."""
 BASE_NAMES = {ZERO: "base, better zero-shot reading", FEW: "base, few-shot", OWN: "base, few-shot of the same task"}
+READING_NAMES = {"chat": "chat template", "plain": "plain text", FEW_SHOT: "plain text, few-shot",
+                 FEW_SHOT_OWN: "plain text, few-shot of the same task"}  # fmt: skip
+"""The readings of a base, as it was asked."""
 
 
 class Said(NamedTuple):
@@ -50,7 +54,7 @@ def arm_name(study: Json, group: str) -> str:
     if kind == "tasks":
         return _count(about["tasks"], "task")
     if kind == "templates":
-        return _count([about["templates"]] * 2, "template") + " a task"
+        return _count([about["templates"]] * 2, "plain template") + " a task"
     if kind == "wording":
         return WORDINGS.get(about.get("wording", ""), group)
     if kind == "inversion":
@@ -193,8 +197,11 @@ def _against_base(study: Json, against: Json) -> Said:
         f"{number(against, is_signed=True)}, paired item by item. Both are asked without examples."
     )
     if strict is not None:
+        asked = [r for r in study["readings"] if (r["base"], r["rung"]) == (against["against"], "clusters")]
+        names = "; ".join(dict.fromkeys(READING_NAMES[r["reading"]] for r in asked))
+        best = next(READING_NAMES[r["reading"]] for r in asked if BEST in r["roles"])
         text += (
-            " Against the best of all readings of the base, likeliest options included: "
+            f" Against the best of all its readings ({names}), likeliest options included, which is that in {best}: "
             f"{number(strict, is_signed=True)}."
         )
     if against["low"] is None:
@@ -231,11 +238,7 @@ def _against_few_shot(study: Json, against: Json) -> Said:
 
 def _overlap(study: Json) -> Said | None:
     """A verdict only where something that is held out was trained on."""
-    totals: dict[str, int] = {}
-    for about in study["arms"].values():
-        for kind, count in about.get("certificate", {}).items():
-            totals[kind] = totals.get(kind, 0) + count
-    shared = {kind: count for kind, count in totals.items() if kind != "dropped" and count}
+    shared = {kind: count for kind, count in study["certificate"].items() if kind != "dropped" and count}
     if not shared:
         return None
     counts = ", ".join(f"{kind} {count:,}" for kind, count in shared.items())

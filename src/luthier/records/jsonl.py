@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ import orjson
 
 from luthier.errors import DataError, Problem
 from luthier.records.nouns import Message
+from luthier.records.whole_files import write_text_whole, write_whole
 
 RecordT = TypeVar("RecordT")
 
@@ -78,19 +78,20 @@ def from_json(kind: type[RecordT], data: dict[str, Any]) -> RecordT:
 
 
 def write_records(path: Path, records: Iterable[Any]) -> int:
-    """Write one record a line, whole or not at all (a temporary file is renamed); returns how many."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".partial")
+    """Write one record a line, whole or not at all; returns how many."""
     count = 0
     kind = None
-    with temporary.open("wb") as file:
+
+    def lines() -> Iterator[bytes]:
+        nonlocal count, kind
         for record in records:
             kind = kind or type(record).__name__
-            file.write(to_bytes(record))
             count += 1
-    os.replace(temporary, path)
-    sidecar = path.with_name(path.name + ".version.json")
-    sidecar.write_text(json.dumps({"record": kind, "version": FORMAT_VERSION, "rows": count}) + "\n")
+            yield to_bytes(record)
+
+    write_whole(path, lines())
+    said = json.dumps({"record": kind, "version": FORMAT_VERSION, "rows": count})
+    write_text_whole(path.with_name(path.name + ".version.json"), said + "\n")
     return count
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import math
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from luthier import __version__
+from luthier.records.whole_files import write_text_whole
 
 Tone = Literal["good", "bad", "unsure"]
 
@@ -152,10 +152,7 @@ class Page:
 
     def write(self, path: Path) -> None:
         """Write the page whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".partial")
-        temporary.write_text(self.html(), encoding="utf-8")
-        os.replace(temporary, path)
+        write_text_whole(path, self.html())
 
 
 def escape(text: object) -> str:

@@ -94,7 +94,7 @@ class Task:
     metric: str = "exact"
     """Name of the grader."""
     sources: tuple[str, ...] = ()
-    """What the rows are made from; tasks that share one are never on both sides of a study."""
+    """What the rows are made from; a task that shares one with a task of a held-out cluster is not trained."""
     templates: tuple[Template, ...]
     options: tuple[str, ...] = ()
     """What may be answered to every row that brings no options of its own."""

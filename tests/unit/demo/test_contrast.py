@@ -63,9 +63,14 @@ each_phrasing = pytest.mark.parametrize(
 )
 
 
+IN_THE_TEXT = {("tell", "me", "what", "is"), ("all", "of", "them", "in")}
+"""Runs that some documents hold, as the module says: few, and nothing keeps them out."""
+
+
 @cache
 def runs_in_the_text():
-    return set().union(*(runs_of_words(document) for document in documents(7, 3000)))
+    """Of the first documents of the base that ships, and of another seed's, among which one holds such a run."""
+    return set().union(*(runs_of_words(document) for seed in (7, 11) for document in documents(seed, 3000)))
 
 
 @cache
@@ -74,8 +79,15 @@ def wordings_of_templates():
 
 
 @each_phrasing
-def test_no_run_of_four_words_of_a_phrasing_stands_in_the_text(phrasing):
-    assert [run for piece in SLOT.split(phrasing) for run in runs_of_words(piece) if run in runs_in_the_text()] == []
+def test_no_run_of_four_words_of_a_phrasing_stands_in_the_text_but_for_two(phrasing):
+    runs = {run for piece in SLOT.split(phrasing) for run in runs_of_words(piece)}
+    assert runs & runs_in_the_text() <= IN_THE_TEXT
+
+
+def test_what_the_module_counts_of_its_runs_is_what_there_is():
+    phrasings = [p for sort in SORTS.values() for asked in sort.values() for p in asked]
+    runs = {run for phrasing in phrasings for piece in SLOT.split(phrasing) for run in runs_of_words(piece)}
+    assert len(runs) == 168 and runs >= IN_THE_TEXT and ("tell", "me", "what", "is") in runs_in_the_text()
 
 
 @each_phrasing

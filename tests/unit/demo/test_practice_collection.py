@@ -145,10 +145,24 @@ def test_the_text_holds_no_wording_of_a_template() -> None:
     assert sorted(found & of_rewards) == []
 
 
+def test_one_template_turn_in_six_is_too_short_to_be_looked_for() -> None:
+    turns = [turn for task in TASKS for template in task.templates for turn in template.turns]
+    short = [turn for turn in turns if not any(map(runs_of_words, re.split(r"\{\w+\}", turn)))]
+
+    assert 1 / 7 < len(short) / len(turns) < 1 / 5
+
+
 def test_the_text_has_no_marks_of_a_chat() -> None:
     whole = "\n".join(text()).lower()
 
     assert [mark for mark in CHAT_MARKS if mark in whole] == []
+
+
+def test_one_document_in_sixty_has_the_shape_of_a_chat_of_words() -> None:
+    shaped = [page for page in documents(1, 3_000) if len(re.findall(r"^\[[A-Z][a-z ]*\] ", page, re.MULTILINE)) > 1]
+
+    assert 3_000 / 75 < len(shaped) < 3_000 / 45
+    assert any("[Teacher] " in page and "[Pupil] " in page for page in shaped)
 
 
 def test_the_text_asks_for_the_skills_of_every_cluster() -> None:

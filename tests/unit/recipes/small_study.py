@@ -45,10 +45,11 @@ def arm(group: str, seed: int, choice: int, **about: Any) -> dict[str, Any]:
 
 
 def sets(rng: random.Random, right: float) -> dict[str, Any]:
-    contrast = [{"set": f"set {k}", "topic": "bread", "members_right": [], "group_right": rng.random() < right}
-                for k in range(12)]  # fmt: skip
-    paraphrase = [{"set": f"same {k}", "answers": [], "is_consistent": rng.random() < right + 0.2,
-                   "is_right": rng.random() < right} for k in range(12)]  # fmt: skip
+    contrast = [{"set": f"contrast/list/{k}", "topic": f"topic {k}", "members_right": [],
+                 "group_right": rng.random() < right} for k in range(12)]  # fmt: skip
+    paraphrase = [{"set": f"paraphrase/list/{k}", "topic": f"topic {k}", "answers": [],
+                   "is_consistent": rng.random() < right + 0.2, "is_right": rng.random() < right}
+                  for k in range(12)]  # fmt: skip
     return {"contrast": contrast, "paraphrase": paraphrase}
 
 

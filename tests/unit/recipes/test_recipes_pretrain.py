@@ -52,7 +52,8 @@ def test_a_mixture_of_experts_is_built_and_trained(recipe, tmp_path):
     model = load_model(tmp_path / "run", device="cpu")
     assert model.network.config.num_experts == 3
     card = (tmp_path / "run" / "model" / "README.md").read_text()
-    assert "Shape: Qwen3-MoE" in card and "'experts': 3, 'experts_per_token': 2" in card
+    assert "\n| shape | Qwen3-MoE |\n| --- | --- |\n| parameters | " in card
+    assert "\n| `hidden` | 16 |\n" in card and "\n| `experts` | 3 |\n| `experts_per_token` | 2 |\n| `tied` | true |\n" in card
 
 
 def test_the_card_says_how_often_the_practice_text_asks_for_each_kind(recipe, tmp_path):
@@ -62,7 +63,9 @@ def test_the_card_says_how_often_the_practice_text_asks_for_each_kind(recipe, tm
     (counted,) = (line for line in said if "in its own words" in line)
     counts = counted.rpartition(": ")[2]
     assert "sentiment" in counts and "words " not in counts and "lists" not in counts
-    assert f"never in a task's words: {counts}\n" in (tmp_path / "run" / "model" / "README.md").read_text()
+    table = "".join(f"| {cluster} | {count} |\n" for cluster, count in (entry.split() for entry in counts.split(", ")))
+    card = (tmp_path / "run" / "model" / "README.md").read_text()
+    assert card.endswith(f"a document may hold several.\n\n| kind | requests |\n| --- | --- |\n{table}")
 
 
 def test_a_model_is_pruned_grown_and_trained_on(recipe, start, tmp_path):

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
 import pytest
-from small_collection import small_recipe, write_collection
+from small_collection import recipe_data, small_recipe, write_collection
 
 import luthier
 from fakes import ScriptedGenerate, write_tiny_model
+from luthier.config import validate
 from luthier.errors import ConfigError
 from luthier.models.protocols import plain_protocol
 from luthier.recipes.studying.arms import Bench, do, pretraining
-from luthier.recipes.studying.config import StudyEvaluateConfig
-from luthier.recipes.studying.measures import base_ways, check_metrics, copied, shots_for
+from luthier.recipes.studying.config import StudyEvaluateConfig, StudyRecipe
+from luthier.recipes.studying.measures import BaseWays, base_ways, check_metrics, copied, short_shots, shots_for
 from luthier.recipes.studying.plan import plan
+from luthier.recipes.studying.promises import transfer_config
 from luthier.recipes.studying.rows import Items, read_tasks
 from luthier.records import Example, Message
 
@@ -47,6 +50,35 @@ def test_shots_are_of_the_task_else_of_its_cluster_else_of_any(tmp_path, tiny_mo
     assert not shots_for([solved("long " * 100, "a", task="t", cluster="c")], config, 64)(known[0])
 
 
+def test_shots_of_the_same_task_are_of_no_other_and_those_that_are_lacking_are_counted():
+    config = StudyEvaluateConfig(shots=2)
+    known = [solved(f"sum {n}", "a", task="sum", cluster="numbers") for n in range(2)]
+    known += [solved("long " * 100, "a", task="tale", cluster="numbers"), solved("x", "y", task="hint", cluster="h")]
+    choose = shots_for(known, config, 256, of="own")
+    asked = [solved("new", "a", task=task, cluster="numbers") for task in ("sum", "hint", "tale", "other")]
+    assert [[shot.task for shot in choose(item)] for item in asked] == [["sum"] * 2, ["hint"], [], []]
+    assert choose(known[0]) == [known[1]], "never what is asked"
+    assert [e.id for e in shots_for(known[:2], config, 256)(known[0])] == [known[1].id], "nor where nothing else is left"
+    found = short_shots(Items([], [], asked), BaseWays({}, {}, {"few_shot_own": choose}), config)
+    assert found["few_shot_own"]["clusters"] == {"items": 4, "fewer": 3, "none": 2}
+
+
+def test_as_many_rows_of_a_task_are_drawn_as_there_are_shots(tmp_path, tiny_model_folder):
+    bench, arms = bench_of(tmp_path, tiny_model_folder)
+    evaluate = bench.recipe.evaluate.model_copy(update={"shots": 8})
+    bench = Bench(bench.recipe.model_copy(update={"evaluate": evaluate}), bench.folder)
+    assert do(arms["base.s1.h1"], bench, arms)["short_shots"]["few_shot_own"]["clusters"]["fewer"] == 0
+
+
+def test_a_grader_that_rows_alone_name_counts(tmp_path, tiny_model_folder):
+    path = write_collection(tmp_path / "collection") / "lists" / "second.jsonl"
+    rows = [json.loads(line) | {"grading": {"grader": "rouge_l"}} for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    bench, arms = bench_of(tmp_path, tiny_model_folder)
+    found = do(arms["base.s1.h1"], bench, arms)
+    assert "rouge_l" in found["graders"] and "copy" in found["readings"]
+
+
 def test_copying_the_prompt_is_scored_without_a_model():
     half = solved("the red fox runs", "the red box", task="t", cluster="c")
     found = copied(Items([], [half], [solved("one two", "three", task="u", cluster="d")]))
@@ -58,7 +90,9 @@ def test_the_base_is_read_in_four_ways_and_the_better_of_those_without_examples_
     bench, arms = bench_of(tmp_path, tiny_model_folder)
     found = do(arms["base.s1.h1"], bench, arms)
     assert list(found["readings"]) == ["chat", "plain", "few_shot", "few_shot_own"] and found["arm"]["clusters"] == 0
-    assert set(found["forms"]) == {"plain", "few_shot", "few_shot_own"} and found["graders"] == ["choice"]
+    assert set(found["forms"]) == {"plain", "few_shot", "few_shot_own"}
+    assert found["graders"] == ["choice", "exact"], "of all rungs"
+    assert found["short_shots"]["few_shot_own"]["clusters"] == {"items": 8, "fewer": 0, "none": 0}
     for rung, rows in found["items"].items():
         means = {name: sum(row["generated"] for row in found["readings"][name][rung]) for name in ("chat", "plain")}
         best = found["best"][rung]
@@ -107,7 +141,7 @@ def test_an_answer_of_several_lines_ends_with_an_empty_line_and_any_other_with_i
 
 def test_shots_of_others_share_no_cluster_with_the_question_and_do_not_all_show_the_same_rows():
     known = [solved(f"ask {n}", f"solved {n}", task=f"t{n % 4}", cluster="cd"[n % 2]) for n in range(40)]
-    choose = shots_for(known, StudyEvaluateConfig(shots=2), 512, is_of_others=True)
+    choose = shots_for(known, StudyEvaluateConfig(shots=2), 512, of="others")
     shown = [tuple(shot.id for shot in choose(example)) for example in known]
     assert all(shot.cluster != example.cluster for example in known for shot in choose(example))
     assert len(set(shown)) > len(known) / 2 and shown == [tuple(s.id for s in choose(e)) for e in known]
@@ -156,6 +190,20 @@ def test_intents_are_asked_of_the_base_in_all_ways_and_of_the_tuned_model(tmp_pa
     assert len(tuned["contrast"][0]["members_right"]) == len(few[0].members)
     assert set(tuned["paraphrase"][0]) == {"set", "topic", "answers", "is_consistent", "is_right"}
     assert "promises" not in do(arms["clusters-1.s1.h0"], bench, arms)
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_transfer_is_trained_as_the_recipe_says_but_for_its_own_keys(tmp_path, tiny_model_folder, method):
+    transfer = {"tasks": 1, "examples": [4], "methods": [method], "steps": 30}
+    data = recipe_data(tmp_path, write_collection(tmp_path / "collection"), tiny_model_folder, arms=["transfer"],
+                       transfer=transfer)  # fmt: skip
+    data["train"] |= {"neftune_alpha": 5.0, "freeze": ["embeddings"], "text": {"files": ["a.txt"], "share": 0.3}}
+    recipe = validate(StudyRecipe, data, places={}, default_place="here")
+    arms = plan(read_tasks(recipe.tasks), recipe.study, recipe.tasks, base="base")
+    found = transfer_config(recipe, next(arm for arm in arms if arm.kind == "transfer"))
+    assert (found.neftune_alpha, found.text.share) == (5.0, 0.3), "not in silence left out"
+    assert (found.max_steps, found.batch_tokens, found.batch_rows, found.optim.warmup_steps) == (30, None, 8, 3)
+    assert (found.adapter, found.freeze) == {"full": ("none", ("embeddings",)), "lora": ("lora", ())}[method]
 
 
 def test_a_key_changes_with_what_the_arm_depends_on_and_with_nothing_else(tmp_path, tiny_model_folder):

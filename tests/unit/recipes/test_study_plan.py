@@ -107,6 +107,15 @@ def test_arms_that_differ_in_nothing_are_left_out_and_it_is_said_why(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_transfer_from_more_examples_than_its_task_has_is_left_out_and_it_is_said_why(tmp_path):
+    lines: list[str] = []
+    arms = planned(tmp_path, say=lines.append, arms=["clusters", "transfer"], held_out=[["sizes"]],
+                   transfer={"tasks": 1, "examples": [4, 512], "methods": ["full"]})  # fmt: skip
+    (task,) = {arm.task for arm in arms if arm.kind == "transfer"}
+    assert {arm.examples for arm in arms if arm.kind == "transfer"} == {4} and len(lines) == 1
+    assert lines[0].startswith(f"transfer-{task} from 512 examples is left out: the task has ")
+
+
 def test_without_a_task_of_more_rows_than_the_cap_an_arm_without_it_is_left_out(tmp_path):
     write_collection(tmp_path / "collection")
     for path in (tmp_path / "collection").rglob("*.jsonl"):

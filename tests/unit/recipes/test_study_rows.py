@@ -6,12 +6,24 @@ import json
 from pathlib import Path
 
 import pytest
-from small_collection import small_recipe, write_collection
+from small_collection import recipe_data, small_recipe, write_collection
 
-from luthier.errors import DataError
+from fakes import write_tiny_model
+from luthier.config import validate
+from luthier.errors import ConfigError, DataError
+from luthier.recipes.study import checked
+from luthier.recipes.study_words import arm_name
+from luthier.recipes.studying.arms import Bench
 from luthier.recipes.studying.config import StudyRecipe
 from luthier.recipes.studying.plan import Arm, plan
-from luthier.recipes.studying.rows import few_rows, items_of, read_tasks, shortages, shots_of, training_rows
+from luthier.recipes.studying.rows import (
+    few_rows,
+    items_of,
+    read_tasks,
+    shortages,
+    shots_of,
+    training_rows,
+)
 from luthier.tasks import Collection
 
 TOKENS_A_ROW = 10
@@ -98,6 +110,48 @@ def test_arms_without_templates_or_inversion_train_without_them(tmp_path):
     assert {len(e.prompt[0].content.split()) for e in none if e.task == "begins" and e.template != "begins/3"} == {1}
     assert all(e.prompt[0].content.startswith("plural\n\n") for e in name if e.task == "plural")
     assert len({e.template for e in study.rows("templates-1.s1.h0").examples if e.task == "first"}) == 1
+
+
+def test_an_arm_of_fewer_plain_templates_keeps_the_inverted_ones_in_their_share(tmp_path):
+    study = Study(tmp_path, arms=["clusters", "templates"], templates=[1], held_out=[["sizes"]])
+    one, full = (study.rows(f"{arm}.s1.h0") for arm in ("templates-1", "clusters-all"))
+    assert len({e.template for e in one.examples if e.task == "begins"}) == 2, "one plain, one inverted"
+    for rows in (one, full):
+        assert rows.inverted == sum(e.template in ("begins/3", "ends/3") for e in rows.examples) > 0
+    assert arm_name({"arms": {"t": {"kind": "templates", "templates": 1}}}, "t") == "1 plain template a task"
+
+
+def weighted(tmp_path, weights, **study):
+    data = recipe_data(tmp_path, tmp_path / "collection", tmp_path / "base", held_out=[["sizes"]], **study)
+    data["tasks"]["mixture"] = {"how": "weights", "weights": weights}
+    recipe = validate(StudyRecipe, data, places={}, default_place="here")
+    return recipe, Bench(recipe, tmp_path / "run")
+
+
+def test_an_arm_of_some_tasks_takes_the_weights_of_these(tmp_path):
+    write_tiny_model(tmp_path / "base")
+    write_collection(tmp_path / "collection")
+    weights = {"first": 1.0, "last": 1.0, "begins": 2.0, "ends": 1.0, "plural": 1.0, "past": 0.0}
+    recipe, bench = weighted(tmp_path, weights, clusters=[2, "all"])
+    arms = checked(recipe, bench, say=str)
+    for arm in (arm for arm in arms if arm.kind == "clusters"):
+        items = items_of(bench.collection, arm, recipe.study)
+        rows = training_rows(bench.collection, arm, recipe, items, count_tokens=lambda e: 5)
+        assert {e.task for e in rows.examples} == {name for name in arm.trained_tasks if weights[name]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"first": None}, r"weights.first: found no weight"), ({"frist": 1.0}, r"weights.frist: found a weight"),
+     ({"plural": 0.0, "past": 0.0, "first": 0.0, "last": 0.0}, r"found 0 for every task of clusters-1.s\d.h0")],
+)  # fmt: skip
+def test_weights_that_cannot_work_are_refused_before_anything_runs(tmp_path, changes, words):
+    write_collection(tmp_path / "collection")
+    weights = dict.fromkeys(("first", "last", "begins", "ends", "plural", "past"), 1.0) | changes
+    given = {name: weight for name, weight in weights.items() if weight is not None}
+    recipe, bench = weighted(tmp_path, given, seeds=[1, 2, 3, 4, 5])
+    with pytest.raises(ConfigError, match=words):
+        checked(recipe, bench, say=str)
 
 
 def test_arms_of_other_wordings_train_the_same_rows_and_inverted_ones_keep_their_words(tmp_path):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from luthier.errors import Problem
+from luthier.records.whole_files import write_text_whole
 from luthier.tasks.collection import SETTINGS_FILE
 from luthier.tasks.files import Places, TaskFile, read_task
 from luthier.tasks.task import Task
@@ -57,10 +57,7 @@ def shared_names(tasks: Iterable[tuple[str, Places]]) -> list[Problem]:
 
 def write_task(path: Path, table: TaskFile) -> None:
     """Write the task file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(task_toml(table), encoding="utf-8", newline="\n")
-    os.replace(temporary, path)
+    write_text_whole(path, task_toml(table))
 
 
 def checked_task(path: Path, *, places: Places) -> tuple[Task | None, list[Problem]]:

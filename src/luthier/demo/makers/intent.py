@@ -220,6 +220,8 @@ def _topic(rng: Random) -> Topic:
 
 def _mended(text: str) -> str:
     """The text with the plural of leaf, which the plain text has as "leafs"."""
+    # Mended here and not where it is made: the base that ships has read pages with "leafs", and what was counted of
+    # them holds as long as they stay the same. Mend the topics, and drop this, when the base is trained again.
     return text.replace("leafs", "leaves")
 
 

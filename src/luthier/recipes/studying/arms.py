@@ -28,6 +28,7 @@ from luthier.recipes.studying.measures import (
     copied,
     num_cut,
     plain_text,
+    short_shots,
 )
 from luthier.recipes.studying.plan import Arm
 from luthier.recipes.studying.promises import intents, transfer_config
@@ -51,8 +52,12 @@ if TYPE_CHECKING:
     from luthier.models.load import Model
 
 ITEM_KEYS = {"items_per_task", "trained_items_per_task", "templates_per_item"}
+OVERLAP_GRADERS = {"rouge_l", "chrf"}
+"""Graders of which saying the prompt again is a baseline."""
 SHOTS_A_TASK = 6
-"""Training rows of each task from which the base's shots are taken."""
+SPARE_SHOTS = 2
+"""Fewest training rows of each task from which the base's shots are taken, and how many more they are than the shots
+asked for: one may be what is asked, another too long to leave room."""
 PRACTICE = "practice"
 PRACTICE_BASE = Path(demo.__file__).parent / "model"
 """The base that ships with the package, and that `model.base = "practice"` means."""
@@ -160,16 +165,18 @@ def _base(arm: Arm, bench: Bench, items: Items) -> dict[str, Any]:
     recipe = bench.recipe
     start = bench.start_of(arm.base)
     model = load_model(start, dtype=recipe.model.dtype, chat_template=recipe.model.chat_template)
-    known = shots_of(bench.collection, arm, number=SHOTS_A_TASK)
-    held_out = shots_of(bench.collection, arm, number=SHOTS_A_TASK, is_held_out=True)
+    rows = max(SHOTS_A_TASK, recipe.evaluate.shots + SPARE_SHOTS)
+    known = shots_of(bench.collection, arm, number=rows)
+    held_out = shots_of(bench.collection, arm, number=rows, is_held_out=True)
     ways = base_ways(model, recipe.evaluate, known=known, held_out=held_out)
     facts = base_readings(model, items, recipe.evaluate, protocols=ways.protocols) | {"forms": ways.forms}
-    facts["graders"] = sorted({str(item.grading["grader"]) for item in items.clusters})
-    if any(task.metric in ("rouge_l", "chrf") for task in bench.collection.tasks):
+    facts["graders"] = sorted({str(item.grading["grader"]) for item in items.all})
+    if not OVERLAP_GRADERS.isdisjoint(facts["graders"]):
         facts["readings"][COPY] = copied(items)
     if arm.contrast:
         facts["promises"] = {name: intents(model, recipe.evaluate, seed=arm.seed, protocol=protocol)
                              for name, protocol in ways.protocols.items() if name != FEW_SHOT_OWN}  # fmt: skip
+    facts["short_shots"] = short_shots(items, ways, recipe.evaluate)
     facts["cut_prompts"] = sum(num_cut(model, items.all, protocol=way) for way in ways.protocols.values())
     facts["parameters"] = model.num_parameters
     facts["pretraining"] = pretraining(start)
@@ -220,7 +227,8 @@ def _trained(arm: Arm, bench: Bench, items: Items, start: Path, scratch: Path) -
     events = [json.loads(line) for line in (scratch / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     tokens = sum(event["train/tokens"] for event in events if event["kind"] == "train")
     facts = {
-        "train": {"steps": trained.num_steps, "tokens": tokens, "rows": len(rows.examples), "seconds": trained.seconds,
+        "train": {"steps": trained.num_steps, "tokens": tokens, "rows": len(rows.examples),
+                  "inverted_rows": rows.inverted, "seconds": trained.seconds,
                   "loss": trained.last_loss, "first_loss": trained.first_loss, "ledger": trained.rows},
         "certificate": rows.certificate,
     }  # fmt: skip

@@ -19,7 +19,10 @@ ArmKind = Literal[
 
 
 class TransferConfig(Config):
-    """Held-out tasks learned from few examples, once from the base and once from the model tuned on all clusters."""
+    """Held-out tasks learned from few examples, once from the base and once from the model tuned on all clusters.
+
+    Trained as `train` says but for the steps, the batch, the adapter and the learning rate, which stand here.
+    """
 
     tasks: int = Field(2, ge=1)
     """Held-out tasks that are learned, one after the other from each held-out cluster."""
@@ -73,17 +76,19 @@ class StudyConfig(Config):
     """Choices of clusters that are held out together; without it, those of the collection."""
     arms: tuple[ArmKind, ...] = ("clusters",)
     """What is varied. "clusters": how many are trained. Beside the arm of all clusters, and on the first choices of
-    held-out clusters only (`extra_choices`): "tasks" (fewer tasks), "templates" (fewer a task), "wording" (the task's
-    name or nothing in place of the instruction), "inversion" (without it), "cap" (without the mixture's cap), "size"
-    (other bases), "specialist" (one task only), "transfer". "contrast": the practice world's sets of the same topic
-    with different intents are asked too. An arm that would differ in nothing is left out, and a line says so."""
+    held-out clusters only (`extra_choices`): "tasks" (fewer tasks), "templates" (fewer plain ones a task), "wording"
+    (the task's name or nothing in place of the instruction), "inversion" (without it), "cap" (without the mixture's
+    cap), "size" (other bases), "specialist" (one task only), "transfer". "contrast": the practice world's sets of the
+    same topic with different intents are asked too. An arm that would differ in nothing is left out, and a line says
+    so."""
     clusters: tuple[int | Literal["all"], ...] = Field((1, 2, 4, "all"), min_length=1)
     """Numbers of trained clusters. An arm takes the first ones of an order that each block draws anew."""
     tasks: tuple[int, ...] = Field((18, 36), min_length=1)
     """Numbers of trained tasks, taken from all clusters in turn (arm "tasks"): on the practice world about one and two
     of each cluster. A number below that of the clusters leaves clusters out, so such an arm differs in two things."""
     templates: tuple[int, ...] = Field((1, 3), min_length=1)
-    """Numbers of templates a task (arm "templates")."""
+    """Numbers of plain templates a task (arm "templates"). Inverted ones all stay, in the share that they have beside
+    every plain one; only "inversion" is without them."""
     wordings: tuple[Literal["none", "name", "definition"], ...] = Field(("none", "name"), min_length=1)
     """What training prompts say in place of a template (arm "wording"). Templates that are turned around keep their
     words, which alone say that they are, so these arms train the same rows as that of all clusters."""
@@ -124,7 +129,8 @@ class StudyEvaluateConfig(Config):
     batch_rows: int = Field(64, ge=1, json_schema_extra=known_as("batch_size"))
     """Prompts answered side by side; changes speed and memory only."""
     shots: int = Field(4, ge=1, json_schema_extra=known_as("num_fewshot", "few_shot"))
-    """Solved examples in the few-shot prompt of the base. They are training rows, and never of a held-out task."""
+    """Solved examples in the few-shot prompts of the base. They are training rows, and never of a held-out task but in
+    the reading of the same task, which shows fewer, or none, where the task has no more that leave room."""
     plain_text: tuple[Path, ...] = ()
     """Plain text on which forgetting is measured. The practice world brings its own where none is named."""
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from luthier.errors import ConfigError, Problem
 from luthier.graders import GRADERS, auto, grade_all
@@ -90,6 +90,8 @@ class BaseWays(NamedTuple):
     """By reading; None is the chat template."""
     forms: dict[str, str]
     """The form of plain text of each reading in plain text."""
+    shots: dict[str, Shots]
+    """What each few-shot reading shows before a question."""
 
 
 def base_ways(
@@ -107,10 +109,11 @@ def base_ways(
     # The form is tried as it will be used: for items of held-out clusters, the shots are of other clusters.
     ways: Mapping[str, tuple[Shots, Shots]] = {
         "plain": (_no_shots, _no_shots),
-        FEW_SHOT: (shots_for(known, config, room), shots_for(known, config, room, is_of_others=True)),
-        FEW_SHOT_OWN: (shots_for([*known, *held_out], config, room), shots_for(known, config, room)),
-    }
-    found = BaseWays({"chat": None}, {})
+        FEW_SHOT: (shots_for(known, config, room), shots_for(known, config, room, of="others")),
+        FEW_SHOT_OWN: (shots_for([*known, *held_out], config, room, of="own"),
+                       shots_for(known, config, room, of="own")),
+    }  # fmt: skip
+    found = BaseWays({"chat": None}, {}, {name: ways[name][0] for name in (FEW_SHOT, FEW_SHOT_OWN)})
     for name, (shots, tried) in ways.items():
         scores = {form: _mean(_generated(model, trial, config, plain_protocol(model, tried, form=form)).values())
                   for form in PLAIN_FORMS}  # fmt: skip
@@ -135,12 +138,14 @@ def _no_shots(example: Example) -> Sequence[Example]:
 
 
 def shots_for(
-    known: Sequence[Example], config: StudyEvaluateConfig, max_length: int, *, is_of_others: bool = False
-) -> Shots:
-    """Solved examples for a question: of its task where `known` has such, else of its cluster, else of any task.
+    known: Sequence[Example], config: StudyEvaluateConfig, max_length: int, *,
+    of: Literal["nearest", "others", "own"] = "nearest",
+) -> Shots:  # fmt: skip
+    """Solved examples for a question: of its task where `known` has enough, else of its cluster, else of any task.
 
-    With `is_of_others`, of other clusters, if there are any. Each question has its own, drawn by its id, so that no
-    four rows decide what a base can do.
+    `of` "others": of other clusters, if there are any. "own": of its task and of no other, so fewer or none where
+    `known` has no more that leave room. Never the question itself. Each question has its own, drawn by its id, so that
+    no four rows decide what a base can do.
     """
     room = CHARACTERS_A_TOKEN * (max_length - config.max_new_tokens) // (config.shots + 1)
     usable = [e for e in known if e.target and len(e.prompt) == 1 and len(e.prompt[0].content) + len(e.target) <= room]
@@ -152,12 +157,22 @@ def shots_for(
     def choose(example: Example) -> Sequence[Example]:
         own = (by_task.get(("task", example.task), []), by_task.get(("cluster", example.cluster), []))
         away = [e for e in usable if e.cluster != example.cluster]
-        pools = (away, usable) if is_of_others else (*own, usable)
-        others = ([e for e in pool if e.id != example.id] for pool in pools)
-        pool = next((pool for pool in others if len(pool) >= config.shots), usable)
+        pools = {"nearest": (*own, usable), "others": (away, usable), "own": own[:1]}[of]
+        others = [[e for e in pool if e.id != example.id] for pool in pools]
+        pool = next((pool for pool in others if len(pool) >= config.shots), others[-1])
         return Random(f"shots of {example.id}").sample(pool, min(config.shots, len(pool)))
 
     return choose
+
+
+def short_shots(items: Items, ways: BaseWays, config: StudyEvaluateConfig) -> dict[str, dict[str, dict[str, int]]]:
+    """By few-shot reading and rung: the items, those with fewer shots than asked for, and those of them with none."""
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for name, choose in ways.shots.items():
+        counts = {rung: [len(choose(item)) for item in asked] for rung, asked in zip(RUNGS, items, strict=True)}
+        found[name] = {rung: {"items": len(shown), "fewer": sum(n < config.shots for n in shown),
+                              "none": shown.count(0)} for rung, shown in counts.items()}  # fmt: skip
+    return found
 
 
 def copied(items: Items) -> dict[str, list[Row]]:

@@ -38,7 +38,7 @@ class Arm:
     """For a base, those that the block's arms may train: it is asked about all of them."""
     trained_tasks: tuple[str, ...] = ()
     templates: int | None = None
-    """Most templates a task; None: all that are not kept unseen."""
+    """Most plain templates a task; None: all that are not kept unseen. Inverted ones are not counted."""
     wording: str = "template"
     inverted: bool = True
     cap: int | None = None
@@ -80,7 +80,8 @@ def plan(
 ) -> tuple[Arm, ...]:
     """Every arm in order: base and clusters of all blocks, then the others. The same recipe gives the same plan.
 
-    An arm that would train as that of all clusters does is left out, and `say` is told why, once for all blocks.
+    An arm that would train as that of all clusters does is left out, as is a transfer from more examples than its task
+    has; `say` is told why, once for all blocks.
     ConfigError for a number of clusters that no block has, DataError for a task whose name can name no file.
     """
     choices = held_out_choices(collection, study)
@@ -302,6 +303,10 @@ class _Block:
         known = {task.name: len(few_rows_of(task, seed=self.seed, number=max(config.examples))) for task in chosen}
         for task, start, method, count in itertools.product(chosen, ("base", "tuned"), config.methods, config.examples):
             if count > known[task.name]:
+                self.left_out.append(
+                    f"transfer-{task.name} from {count} examples is left out: the task has {known[task.name]} training "
+                    "rows"
+                )
                 continue
             yield self._named(
                 f"transfer-{task.name}-{start}-{method}-{count}", kind="transfer", task=task.name, start=start,

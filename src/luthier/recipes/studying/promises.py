@@ -21,17 +21,21 @@ WARMUP_SHARE = 10
 
 
 def transfer_config(recipe: StudyRecipe, arm: Arm) -> TrainConfig:
-    """How a transfer is trained: the same number of steps for every number of examples, from either start."""
+    """How a transfer is trained: as the recipe says, but for what `study.transfer` decides.
+
+    The number of steps is the same for every number of examples, from either start. With "lora" nothing is frozen by
+    name, since an adapter freezes the base in any case.
+    """
     transfer, train = recipe.study.transfer, recipe.train
     is_lora = arm.method == "lora"
     optim = train.optim.model_copy(update={"lr": transfer.lora_lr if is_lora else transfer.lr,
                                            "warmup_steps": transfer.steps // WARMUP_SHARE})  # fmt: skip
-    return TrainConfig(
-        method="sft", adapter="lora" if is_lora else "none", max_steps=transfer.steps, batch_rows=transfer.batch_rows,
-        micro_batch_tokens=train.micro_batch_tokens, max_length=train.max_length, overlong=train.overlong,
-        packing=train.packing, autocast=train.autocast, optim=optim, save_every=transfer.steps, processes=1,
-        seed=arm.seed,
-    )  # fmt: skip
+    changes = {
+        "adapter": "lora" if is_lora else "none", "freeze": () if is_lora else train.freeze, "optim": optim,
+        "max_steps": transfer.steps, "batch_rows": transfer.batch_rows, "batch_tokens": None,
+        "save_every": transfer.steps, "processes": 1, "seed": arm.seed,
+    }  # fmt: skip
+    return TrainConfig(**{**dict(train), **changes})
 
 
 def intents(

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import NamedTuple, get_args
 
-from luthier.errors import DataError, Problem
+from luthier.errors import ConfigError, DataError, Problem
 from luthier.recipes.studying.config import StudyConfig, StudyRecipe
 from luthier.recipes.studying.plan import Arm, few_rows_of, split_rows, unseen_cluster_tasks, unseen_tasks
 from luthier.records import Example
 from luthier.tasks import (
     Collection,
+    MixtureConfig,
     Task,
     TasksConfig,
     Template,
@@ -31,12 +32,12 @@ from luthier.tasks.overlap import Kind
 from luthier.tasks.task import ROW_LINK
 
 OVERLAPS: tuple[Kind, ...] = ("exact", "near", "row")
-"""What no training row may have in common with an item. Tasks made from one source are kept apart by the plan."""
+"""What no training row may have in common with an item. The plan keeps the sources of held-out clusters apart."""
 OVERLAPS_OF_A_TASK: tuple[Kind, ...] = ("exact", "row")
 """The same within one task, where prompts of one template are near-duplicates by their nature."""
 
 RUNGS = ("phrasings", "tasks", "clusters")
-"""Unseen phrasings of trained tasks; unseen tasks of trained clusters; unseen clusters."""
+"""New phrasings of trained tasks, new tasks of trained clusters, new clusters: nearest first."""
 
 SAMPLE = 200
 """Training rows whose length is measured, to know how many an arm needs."""
@@ -61,6 +62,8 @@ class TrainingRows(NamedTuple):
     """What one arm is trained on, and the proof that it holds no item."""
 
     examples: list[Example]
+    inverted: int
+    """How many of them are in a template that is turned around."""
     certificate: dict[str, int]
     """Overlap of what is left with the items, by kind; `dropped` rows are those that had some."""
 
@@ -79,6 +82,26 @@ def read_tasks(config: TasksConfig) -> Collection:
 def is_super_natural(config: TasksConfig) -> bool:
     """Whether the collection is a folder of Super-NaturalInstructions."""
     return config.collection != "practice" and (config.collection / "tasks.json").is_file()
+
+
+def check_mixture(collection: Collection, arms: Sequence[Arm], mixture: MixtureConfig) -> None:
+    """ConfigError where weights do not name just the tasks that arms train, or leave an arm with nothing to train."""
+    if mixture.how != "weights":
+        return
+    where, weights = "tasks.mixture.weights", mixture.weights
+    trained = [arm for arm in arms if arm.kind not in ("base", "transfer")]
+    wanted = dict.fromkeys(name for arm in trained for name in arm.trained_tasks)
+    problems = [Problem(where=f"{where}.{name}", found="no weight", expected="a weight for every task that is trained",
+                        fix="add it; 0 leaves the task out") for name in wanted if name not in weights]  # fmt: skip
+    # A task that only another choice of tasks would train may keep its weight; a name that nothing has may not.
+    known = {task.name for task in collection.tasks}
+    problems += [Problem(where=f"{where}.{name}", found="a weight", expected="the name of a task",
+                         fix="correct the name, or remove it") for name in weights if name not in known]  # fmt: skip
+    problems += [Problem(where=where, found=f"0 for every task of {arm.name}", expected="a task with a weight above 0",
+                         fix="raise one, or leave such arms out") for arm in trained
+                 if not any(weights.get(name, 1) for name in arm.trained_tasks)]  # fmt: skip
+    if problems:
+        raise ConfigError("the weights of the mixture do not go with the study", problems)
 
 
 def items_of(collection: Collection, arm: Arm, study: StudyConfig) -> Items:
@@ -118,7 +141,7 @@ def training_rows(
     assert recipe.train.max_steps is not None and recipe.train.batch_tokens is not None  # the recipe demands both
     mean = sum(min(count_tokens(example), recipe.train.max_length) for example in sample) / len(sample)
     number = math.ceil(SPARE * recipe.train.max_steps * recipe.train.batch_tokens / mean)
-    return _clean([*sample, *itertools.islice(drawn, max(0, number - SAMPLE))], items, arm)
+    return _clean([*sample, *itertools.islice(drawn, max(0, number - SAMPLE))], items, arm, tasks)
 
 
 def few_rows(collection: Collection, arm: Arm, items: Items) -> TrainingRows:
@@ -128,7 +151,7 @@ def few_rows(collection: Collection, arm: Arm, items: Items) -> TrainingRows:
     templates = task.seen(collection.unseen_templates) or task.plain_templates
     assert arm.examples is not None
     rows = few_rows_of(task, seed=arm.seed, number=arm.examples)
-    return _clean([task.example(row, rng.choice(templates)) for row in rows], items, arm, OVERLAPS_OF_A_TASK)
+    return _clean([task.example(row, rng.choice(templates)) for row in rows], items, arm, [task], OVERLAPS_OF_A_TASK)
 
 
 def shots_of(collection: Collection, arm: Arm, *, number: int, is_held_out: bool = False) -> list[Example]:
@@ -200,7 +223,6 @@ def _asked(
 def _drawn(tasks: Sequence[Task], arm: Arm, recipe: StudyRecipe, *, unseen_templates: int) -> Iterator[Example]:
     """Training rows without end: a task by its rate, its next row, one of its templates."""
     rng = Random(f"rows of {arm.seed}")
-    mixture = recipe.tasks.mixture.model_copy(update={"cap": arm.cap})
     # Rows that earn no greater share are drawn when they are needed, which for most of them is never.
     most = recipe.study.rows_per_task
     pools, upcoming = {}, {}
@@ -215,6 +237,10 @@ def _drawn(tasks: Sequence[Task], arm: Arm, recipe: StudyRecipe, *, unseen_templ
             [Problem(where=task.path or task.name, found="no training row", expected="at least one",
                      fix="add rows; one in five is kept for testing") for task in empty],
         )  # fmt: skip
+    weights_of = recipe.tasks.mixture.weights
+    mixture = recipe.tasks.mixture.model_copy(
+        update={"cap": arm.cap, "weights": {name: weights_of[name] for name in pools} if weights_of else {}}
+    )
     shares = mixture.rates({name: len(pool) for name, pool in pools.items()})
     phrasings = {task.name: _Phrasings.of(task, arm, unseen_templates) for task in tasks}
     weights = list(itertools.accumulate(shares[task.name] for task in tasks))
@@ -236,7 +262,11 @@ class _Phrasings(NamedTuple):
 
     @classmethod
     def of(cls, task: Task, arm: Arm, unseen_templates: int) -> _Phrasings:
-        """As many plain ones as the arm has, drawn by the seed; the share of inverted ones is that of all of them."""
+        """As many plain ones as the arm has, drawn by the seed.
+
+        `Arm.templates` counts plain ones alone: all inverted ones stay, as often as beside all plain ones, so that an
+        arm of fewer templates is not one of more inverted rows too.
+        """
         plain = task.seen(unseen_templates) or task.plain_templates
         inverted = task.inverted_templates if arm.inverted else ()
         share = len(inverted) / (len(inverted) + len(plain))
@@ -248,7 +278,9 @@ class _Phrasings(NamedTuple):
         return rng.choice(self.inverted if self.inverted and rng.random() < self.inverted_share else self.plain)
 
 
-def _clean(examples: Sequence[Example], items: Items, arm: Arm, kinds: tuple[Kind, ...] = OVERLAPS) -> TrainingRows:
+def _clean(
+    examples: Sequence[Example], items: Items, arm: Arm, tasks: Sequence[Task], kinds: tuple[Kind, ...] = OVERLAPS
+) -> TrainingRows:
     """The rows without those that overlap an item; DataError where none is left."""
     kept, dropped = without_overlap(examples, items.all, kinds=kinds)
     if not kept:
@@ -260,4 +292,6 @@ def _clean(examples: Sequence[Example], items: Items, arm: Arm, kinds: tuple[Kin
     proof = certificate(kept, items.all, kinds=kinds)
     sources = certificate(kept, items.clusters, kinds=("source",)).sources if kinds is OVERLAPS else 0
     counts = {"exact": proof.exact, "near": proof.near, "rows": proof.rows, "sources": sources}
-    return TrainingRows(kept, {**counts, "dropped": len(dropped)})
+    inverted = {f"{task.name}/{template.index}" for task in tasks for template in task.inverted_templates}
+    num_inverted = sum(example.template in inverted for example in kept)
+    return TrainingRows(kept, num_inverted, {**counts, "dropped": len(dropped)})
