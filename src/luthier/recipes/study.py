@@ -22,7 +22,7 @@ from typing import Any
 from luthier.errors import DataError, Problem
 from luthier.models.folders import base_of
 from luthier.recipes import stages
-from luthier.recipes.study_arms import RUNG_NAMES
+from luthier.recipes.study_report.arms import RUNG_NAMES
 from luthier.recipes.studying.arms import Bench, kept_key
 from luthier.recipes.studying.config import StudyRecipe
 from luthier.recipes.studying.crew import Crew, Word, write_recipe
@@ -194,7 +194,7 @@ class _Progress:
         now = time.monotonic()
         if not is_last and self.report_s > REPORT_SHARE * (now - self.reported):
             return
-        from luthier.recipes.study_report import write_study
+        from luthier.recipes.study_report.page import write_study
 
         if not self.done:
             raise DataError(

@@ -10,10 +10,10 @@ from small_study import CLUSTERS, arm, block_arms, extra_arms, task_arms, tuned,
 
 from luthier.errors import DataError
 from luthier.recipes import study as study_script
-from luthier.recipes.study_arms import RUNG_NAMES, differences, read_arms, values_of
-from luthier.recipes.study_report import write_study
-from luthier.recipes.study_summary import summarise
-from luthier.recipes.study_words import arm_name, difference_of, score_of, verdicts
+from luthier.recipes.study_report.arms import RUNG_NAMES, differences, read_arms, values_of
+from luthier.recipes.study_report.page import write_study
+from luthier.recipes.study_report.summary import summarise
+from luthier.recipes.study_report.words import arm_name, difference_of, score_of, verdicts
 from luthier.recipes.studying.rows import RUNGS, Items
 
 

@@ -12,7 +12,7 @@ from fakes import write_tiny_model
 from luthier.config import validate
 from luthier.errors import ConfigError, DataError
 from luthier.recipes.study import checked
-from luthier.recipes.study_words import arm_name
+from luthier.recipes.study_report.words import arm_name
 from luthier.recipes.studying.arms import Bench
 from luthier.recipes.studying.config import StudyRecipe
 from luthier.recipes.studying.plan import Arm, plan

@@ -43,6 +43,7 @@ from luthier.recipes.studying.rows import (
     training_rows,
 )
 from luthier.records import Example, content_id
+from luthier.records.whole_files import write_text_whole
 from luthier.runs import Run, library_versions, sha256, source_digest
 from luthier.tasks import Collection
 from luthier.train.config import TrainConfig
@@ -152,10 +153,7 @@ def do(arm: Arm, bench: Bench, arms: dict[str, Arm]) -> dict[str, Any]:
 
 def write_arm(path: Path, data: dict[str, Any]) -> None:
     """The file of an arm on one line, whole or not at all, whenever the process ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_text_whole(path, json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _base(arm: Arm, bench: Bench, items: Items) -> dict[str, Any]:

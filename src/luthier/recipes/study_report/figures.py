@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from luthier.recipes.study_arms import RUNG_NAMES
-from luthier.recipes.study_readings import FEW, ZERO
-from luthier.recipes.study_words import BASE_NAMES, arm_name, difference_of, score_of, score_words
+from luthier.recipes.study_report.arms import RUNG_NAMES
+from luthier.recipes.study_report.readings import FEW, ZERO
+from luthier.recipes.study_report.words import BASE_NAMES, arm_name, difference_of, score_of, score_words
 from luthier.recipes.studying.measures import COPY
 from luthier.reports import Interval, interval_plot
 from luthier.reports.curves import Curve, Level, Point, curve_plot

@@ -8,13 +8,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from luthier.recipes.study_arms import METRICS, RUNG_NAMES
-from luthier.recipes.study_cells import figure, number, quartiles, rounded, span
-from luthier.recipes.study_figures import LEVEL_NAMES, METRIC_NAMES, figures
-from luthier.recipes.study_readings import BEST, FEW, OWN, ZERO
-from luthier.recipes.study_sections import promised
-from luthier.recipes.study_summary import COUNTED, write_summary
-from luthier.recipes.study_words import (
+from luthier.recipes.study_report.arms import METRICS, RUNG_NAMES
+from luthier.recipes.study_report.cells import figure, number, quartiles, rounded, span
+from luthier.recipes.study_report.figures import LEVEL_NAMES, METRIC_NAMES, figures
+from luthier.recipes.study_report.readings import BEST, FEW, OWN, ZERO
+from luthier.recipes.study_report.sections import promised
+from luthier.recipes.study_report.summary import COUNTED, write_summary
+from luthier.recipes.study_report.words import (
     READING_NAMES,
     RUNG_MEANINGS,
     arm_name,

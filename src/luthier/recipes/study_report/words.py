@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from luthier.recipes.study_arms import ALL, RUNG_NAMES
-from luthier.recipes.study_readings import BEST, FEW, OWN, ZERO
+from luthier.recipes.study_report.arms import ALL, RUNG_NAMES
+from luthier.recipes.study_report.readings import BEST, FEW, OWN, ZERO
 from luthier.recipes.studying.measures import FEW_SHOT, FEW_SHOT_OWN
 from luthier.recipes.studying.rows import RUNGS
 from luthier.reports import Tone

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from luthier.recipes.study_arms import (
+from luthier.recipes.study_report.arms import (
     RUNG_NAMES,
     Arms,
     Block,
@@ -25,8 +25,8 @@ from luthier.recipes.study_arms import (
     differences,
     values_of,
 )
-from luthier.recipes.study_readings import Readings
-from luthier.recipes.study_scores import estimate
+from luthier.recipes.study_report.readings import Readings
+from luthier.recipes.study_report.scores import estimate
 from luthier.recipes.studying.measures import FEW_SHOT
 from luthier.recipes.studying.rows import RUNGS
 from luthier.stats.intervals import ratio_interval

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from luthier.recipes.study_arms import METRICS, Arms, Finished, Values, values_of
-from luthier.recipes.study_scores import estimate
+from luthier.recipes.study_report.arms import METRICS, Arms, Finished, Values, values_of
+from luthier.recipes.study_report.scores import estimate
 from luthier.recipes.studying.measures import COPY, FEW_SHOT, FEW_SHOT_OWN, ZERO_SHOT
 from luthier.recipes.studying.rows import RUNGS
 

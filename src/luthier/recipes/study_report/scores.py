@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from luthier.recipes.study_arms import Block, Values, by_template
+from luthier.recipes.study_report.arms import Block, Values, by_template
 from luthier.stats.bootstrap import bootstrap_mean, bootstrap_within
 from luthier.stats.intervals import FEWEST_CLUSTERS, Estimate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from luthier.recipes import study_words
+from luthier.recipes.study_report import words as study_words
 from luthier.reports import Page
 
 Json = Mapping[str, Any]

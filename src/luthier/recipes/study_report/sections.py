@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from luthier.recipes.study_arms import RUNG_NAMES
-from luthier.recipes.study_cells import figure, number, rounded
-from luthier.recipes.study_words import arm_name
+from luthier.recipes.study_report.arms import RUNG_NAMES
+from luthier.recipes.study_report.cells import figure, number, rounded
+from luthier.recipes.study_report.words import arm_name
 from luthier.reports import Page
 
 Json = Mapping[str, Any]

@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from statistics import fmean
 from typing import Any
 
-from luthier.recipes.study_arms import METRICS, Arms, Block, Finished, Values, block_name, differences, values_of
-from luthier.recipes.study_readings import FEW, ZERO, Readings
-from luthier.recipes.study_scores import DRAWS, SEED, estimate, estimate_value
+from luthier.recipes.study_report.arms import METRICS, Arms, Block, Finished, Values, block_name, differences, values_of
+from luthier.recipes.study_report.readings import FEW, ZERO, Readings
+from luthier.recipes.study_report.scores import DRAWS, SEED, estimate, estimate_value
 from luthier.recipes.studying.measures import COPY
 from luthier.stats.slope import Cell, slope_test
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from luthier.recipes.study_arms import METRICS, Arms, Finished, block_name, differences, read_arms
-from luthier.recipes.study_effects import effects, unpaired_texts
-from luthier.recipes.study_readings import BEST, FEW, OWN, ZERO, Readings, base_readings
-from luthier.recipes.study_scores import estimate, estimate_value, over_templates
-from luthier.recipes.study_slopes import cluster_slope, over_tasks
+from luthier.recipes.study_report.arms import METRICS, Arms, Finished, block_name, differences, read_arms
+from luthier.recipes.study_report.effects import effects, unpaired_texts
+from luthier.recipes.study_report.readings import BEST, FEW, OWN, ZERO, Readings, base_readings
+from luthier.recipes.study_report.scores import estimate, estimate_value, over_templates
+from luthier.recipes.study_report.slopes import cluster_slope, over_tasks
 from luthier.recipes.studying.rows import RUNGS
 from luthier.runs import write_json
 
