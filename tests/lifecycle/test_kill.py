@@ -125,7 +125,7 @@ def run_with_kills(recipe: Path, folder: Path, steps: list[int], draw: random.Ra
 
 @pytest.mark.slow
 def test_runs_killed_20_times_end_as_the_run_that_never_was(recipe, tmp_path):
-    """PITFALL 13: the digest of the final weights is the straight run's in 20 of 20, and so is every logged value."""
+    """The digest of the final weights is the straight run's in 20 of 20, and so is every logged value."""
     draw = random.Random(20)
     plans = [sorted(draw.sample(range(1, NUM_STEPS - 6), KILLS_A_RUN)) for _ in range(NUM_RUNS)]
     with ThreadPoolExecutor(max_workers=2) as pool:

@@ -137,7 +137,7 @@ def killed(base, tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_a_killed_run_resumed_is_the_straight_run_bit_for_bit(name, base, killed, tmp_path):
-    """PITFALL 13: 20 steps straight equal 13, kill -9, and the rest; with dropout, accumulation and several epochs."""
+    """20 steps straight equal 13, kill -9, and the rest; with dropout, accumulation and several epochs."""
     folder = killed / name
     assert sorted(p.name for p in (folder / "train" / "checkpoints").glob("step-*")) == [
         "step-00000005",

@@ -68,7 +68,7 @@ def one_step(network, rows, how):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", ALL_SHAPES)
 def test_checkpointing_with_frozen_embeddings_changes_no_gradient(load_tiny, rows, shape, kind):
-    """PITFALL 15, checkpointing with frozen embeddings gives zero gradients: also where the second pass through a layer
+    """Checkpointing with frozen embeddings gives zero gradients: also where the second pass through a layer
     needs the rows of a pack, and for each architecture."""
     network = KINDS[kind](load_tiny(shape))
     assert not network.get_input_embeddings().weight.requires_grad

@@ -26,7 +26,7 @@ def rows(tiny, shape):
 
 @pytest.mark.parametrize("changed", [0, 3])
 def test_changing_one_row_leaves_the_others_bit_identical(tiny, shape, rows, changed):
-    """PITFALL 3, packing lets samples see each other: other tokens in row A, the same bits in row B."""
+    """Packing lets samples see each other: other tokens in row A, the same bits in row B."""
     network = tiny(shape).network
     other = list(rows)
     row = rows[changed]
@@ -37,7 +37,7 @@ def test_changing_one_row_leaves_the_others_bit_identical(tiny, shape, rows, cha
 
 
 def test_a_row_in_a_batch_is_the_row_alone(tiny, shape, rows):
-    """PITFALL 4, positions not restarted: learned (GPT-2) and rotary ones, after longer neighbours, with padding."""
+    """Positions not restarted: learned (GPT-2) and rotary ones, after longer neighbours, with padding."""
     network = tiny(shape).network
     ordered = sorted(rows, key=lambda row: -len(row.token_ids))
     assert len(ordered[0].token_ids) > len(ordered[-1].token_ids) + 10
@@ -47,7 +47,7 @@ def test_a_row_in_a_batch_is_the_row_alone(tiny, shape, rows):
 
 
 def test_gradients_of_a_batch_are_the_sum_of_its_rows(tiny, shape, rows):
-    """PITFALL 3: in float64, to rounding (Gemma's norms compute in float32 whatever the weights are)."""
+    """In float64, to rounding (Gemma's norms compute in float32 whatever the weights are)."""
     network = tiny(shape).network
     double = type(network)(network.config).double()
     double.load_state_dict(network.state_dict())
@@ -66,7 +66,7 @@ def test_gradients_of_a_batch_are_the_sum_of_its_rows(tiny, shape, rows):
 
 
 def test_padding_is_known_by_position_and_may_be_any_token(tiny, shape, rows):
-    """PITFALL 6: the stop token stands in for padding in many tokenizers; what fills the padding never matters."""
+    """The stop token stands in for padding in many tokenizers; what fills the padding never matters."""
     network = tiny(shape).network
     batch = collate(rows, range(len(rows)))
     filled = batch.input_ids_BT.clone()
@@ -103,7 +103,7 @@ def packed_logprobs(network, rows, how=PACKED["fused"], order=None) -> list[torc
 @pytest.mark.parametrize("way", PACKED)
 @pytest.mark.parametrize("shape", ALL_SHAPES)
 def test_changing_one_packed_row_leaves_the_others_bit_identical(shape, way):
-    """PITFALL 3: every token of row A is another one, and not a bit of row B moves. Experts may round otherwise, since
+    """Every token of row A is another one, and not a bit of row B moves. Experts may round otherwise, since
     each multiplies the tokens that it is sent as one matrix."""
     network, rows = tiny_network(shape, vocabulary=V), packed_rows()
     with torch.no_grad():
@@ -121,7 +121,7 @@ def test_changing_one_packed_row_leaves_the_others_bit_identical(shape, way):
 
 @pytest.mark.parametrize("shape", ALL_SHAPES)
 def test_a_packed_rows_loss_has_no_gradient_with_respect_to_its_neighbours(shape):
-    """PITFALL 3: exactly 0 for every embedding of another row, in front and behind."""
+    """Exactly 0 for every embedding of another row, in front and behind."""
     network, rows = tiny_network(shape, vocabulary=V), packed_rows()
     kept = []
     network.get_input_embeddings().register_forward_hook(lambda module, inputs, out: kept.append(out))
@@ -136,7 +136,7 @@ def test_a_packed_rows_loss_has_no_gradient_with_respect_to_its_neighbours(shape
 
 @pytest.mark.parametrize("shape", ["gpt2", "llama", "gpt_neox", "mixtral"])
 def test_the_order_of_the_rows_in_a_pack_does_not_matter(shape):
-    """PITFALL 4, positions not restarted: learned, rotary on all of a head, rotary on a part of it."""
+    """Positions not restarted: learned, rotary on all of a head, rotary on a part of it."""
     network, rows = tiny_network(shape, vocabulary=V).double(), packed_rows()
     if shape == "mixtral":
         network.set_experts_implementation("eager")

@@ -71,7 +71,7 @@ def rows(tiny, shape):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("max_grad_norm", [None, 0.01])
 def test_loss_and_gradients_do_not_depend_on_the_micro_batch_split(network, rows, max_grad_norm, way):
-    """PITFALL 1, loss normalised per micro-batch: in float64, before and after clipping, against the plain quotient."""
+    """Loss normalised per micro-batch: in float64, before and after clipping, against the plain quotient."""
     optim = FROZEN.model_copy(update={"max_grad_norm": max_grad_norm})
     count = sum(row.weight for row in rows)
     how, batched = WAYS[way], pack if WAYS[way].is_packed else collate
@@ -100,7 +100,7 @@ def test_loss_and_gradients_do_not_depend_on_the_micro_batch_split(network, rows
 
 
 def test_the_mean_of_means_that_this_forbids_is_another_number(network, rows):
-    """PITFALL 1: with these rows the fault would show, so the test above can fail."""
+    """With these rows the fault would show, so the test above can fail."""
     sums = [
         (float(batch_nll(network, collate(rows, piece)).detach()), sum(rows[i].weight for i in piece))
         for piece in splits(16)["16x1"]
@@ -154,7 +154,7 @@ def test_a_whole_run_does_not_depend_on_micro_batch_tokens_nor_on_packing(tiny, 
 
 
 def test_a_step_without_a_trained_token_is_counted_and_skipped(tiny_model):
-    """PITFALL 36: loss 0, never NaN; neither weights nor their decay move, and the step is logged."""
+    """Loss 0, never NaN; neither weights nor their decay move, and the step is logged."""
     network = tiny_network("llama")
     before = [p.detach().clone() for p in network.parameters()]
     row = rows_of(tiny_examples(1), tiny_model.renderer, max_length=200, overlong="drop").rows[0]

@@ -68,7 +68,7 @@ LENGTHS = (3, 20, 9, 1, 5, 5)  # chosen, rejected, chosen, ...
 
 @pytest.mark.parametrize("micro_batch_tokens", [1, 60, 10_000])
 def test_dpo_is_its_closed_form(micro_batch_tokens):
-    """PITFALL 19, mean for sum, prompt or padding in the log-probabilities: loss and gradient in float64."""
+    """Mean for sum, prompt or padding in the log-probabilities: loss and gradient in float64."""
     rows = [row(n, length) for n, length in enumerate(LENGTHS)]
     network, start = Table(num_rows=6, width=30), Table(num_rows=6, width=30, seed=1)
     beta = 0.3
@@ -95,7 +95,7 @@ def test_dpo_is_its_closed_form(micro_batch_tokens):
 
 @pytest.mark.parametrize("micro_batch_tokens", [1, 10_000])
 def test_the_prompts_gradient_and_the_paddings_are_exactly_zero(micro_batch_tokens):
-    """PITFALL 19: no logit before the answer or after its last token enters the loss, whatever shares the batch."""
+    """No logit before the answer or after its last token enters the loss, whatever shares the batch."""
     rows = [row(n, length) for n, length in enumerate(LENGTHS)]
     network = Table(num_rows=6, width=30)
     config = TrainConfig(method="dpo", batch_rows=3, max_steps=1, micro_batch_tokens=micro_batch_tokens)
@@ -108,7 +108,7 @@ def test_the_prompts_gradient_and_the_paddings_are_exactly_zero(micro_batch_toke
 
 
 def test_dpo_does_not_depend_on_what_pads_a_pair():
-    """PITFALL 19: a pair's gradient beside much longer pairs is the one it has alone, but for the count."""
+    """A pair's gradient beside much longer pairs is the one it has alone, but for the count."""
     rows = [row(n, length) for n, length in enumerate(LENGTHS)]
     network = Table(num_rows=6, width=30)
     config = TrainConfig(method="dpo", batch_rows=3, max_steps=1)
@@ -120,7 +120,7 @@ def test_dpo_does_not_depend_on_what_pads_a_pair():
 
 
 def test_dpo_begins_at_ln_2_with_margin_0():
-    """PITFALL 19 and 20: the reference is where the model stands before the first step."""
+    """The reference is where the model stands before the first step."""
     rows = [row(n, length) for n, length in enumerate(LENGTHS)]
     network = Table(num_rows=6, width=30)
     config = TrainConfig(method="dpo", batch_rows=3, max_steps=1)
@@ -193,7 +193,7 @@ def pull(gradient, network, r: Row) -> list[float]:
 
 
 def test_tokens_of_short_and_long_answers_pull_alike(monkeypatch):
-    """PITFALL 22, GRPO's length bias: same advantage, lengths 5 and 50, equal gradient per token by default."""
+    """GRPO's length bias: same advantage, lengths 5 and 50, equal gradient per token by default."""
     network = Table(num_rows=8, width=60)
     work, drawn, _ = rollout(monkeypatch, network, settings())
     _, gradient, _ = step_gradient(network, work)
@@ -207,7 +207,7 @@ def test_tokens_of_short_and_long_answers_pull_alike(monkeypatch):
 @pytest.mark.parametrize("shift", [0.0, 0.3])
 @pytest.mark.parametrize("normalise", ["token", "sequence", "constant"])
 def test_each_variant_is_its_papers_formula(monkeypatch, normalise, shift):
-    """PITFALL 22: written plainly, on policy and off it, where the clip is active."""
+    """Written plainly, on policy and off it, where the clip is active."""
     network = Table(num_rows=8, width=60)
     work, drawn, kept = rollout(monkeypatch, network, settings(normalise=normalise), shift=shift)
     loss, gradient, _ = step_gradient(network, work)
@@ -239,7 +239,7 @@ def test_each_variant_is_its_papers_formula(monkeypatch, normalise, shift):
 
 
 def test_a_failed_grade_leaves_its_group(monkeypatch):
-    """PITFALL 24: the three others are graded against their own mean; its tokens are in no sum and no count."""
+    """The three others are graded against their own mean; its tokens are in no sum and no count."""
     network = Table(num_rows=8, width=60)
     values = ((1.0, None, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0))
     work, drawn, _ = rollout(monkeypatch, network, settings(), values=values)
@@ -255,7 +255,7 @@ def test_a_failed_grade_leaves_its_group(monkeypatch):
 
 
 def test_a_step_whose_groups_all_agree_is_skipped(monkeypatch):
-    """PITFALL 36: no gradient, count 0, the loop makes no update."""
+    """No gradient, count 0, the loop makes no update."""
     network = Table(num_rows=8, width=60)
     work, _, _ = rollout(monkeypatch, network, settings(), values=((1.0,) * 4, (None,) * 4))
     todo = work.prepare(1)

@@ -265,7 +265,7 @@ def alone(done) -> Path:
 
 @pytest.mark.parametrize("number", [2, 3])
 def test_several_processes_have_the_gradients_of_one(done, number):
-    """PITFALL 2, normalisation over ranks: 3 and 97 trained tokens, or none in one of them; in float64, no NaN."""
+    """Normalisation over ranks: 3 and 97 trained tokens, or none in one of them; in float64, no NaN."""
     for name, (said, grads) in all_gradients(done / "base", number):
         theirs = load_file(done / f"{number} {name}.safetensors")
         rel = 1e-9 if next(iter(grads.values())).dtype is torch.float64 else 1e-5
@@ -280,7 +280,7 @@ def test_several_processes_have_the_gradients_of_one(done, number):
 
 @pytest.mark.parametrize("name", SAME)
 def test_a_run_of_two_processes_is_the_run_of_one(alone, name):
-    """PITFALL 27, the scheduler stepped once a process: the same rate in every step, and the same of everything else."""
+    """The scheduler stepped once a process: the same rate in every step, and the same of everything else."""
     one, two = (events(alone / f"{name} on {n}") for n in (1, 2))
     assert [e["step"] for e in two] == list(range(1, NUM_STEPS + 1))
     for a, b in zip(one, two, strict=True):

@@ -73,7 +73,7 @@ def distance(found, expected, only="") -> float:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_load_and_its_gradient_are_the_librarys(network, rows, way):
-    """PITFALL 31, auxiliary loss of experts without gradient: with one piece a step, every tensor's gradient is that of
+    """Auxiliary loss of experts without gradient: with one piece a step, every tensor's gradient is that of
     the library's loss; packed rows give the load of padded ones whose padding is masked."""
     loss, load, expected = librarys_own(network, rows)
     step, found = one_step(network, rows, how=WAYS[way])
@@ -85,7 +85,7 @@ def test_the_load_and_its_gradient_are_the_librarys(network, rows, way):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_routers_gradient_has_a_part_of_the_load(network, rows, way):
-    """PITFALL 31: non-zero on every router, and proportional to its weight."""
+    """Non-zero on every router, and proportional to its weight."""
     none, half, whole = (one_step(network, rows, how=WAYS[way], router_weight=w)[1] for w in (0.0, 0.5, 1.0))
     gates = [name for name in none if name.endswith("gate.weight")]
     assert len(gates) == 2
@@ -107,7 +107,7 @@ def test_a_weight_of_0_leaves_the_load_out(network, rows, way):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_load_is_computed_again_with_checkpointed_activations(network, rows, way):
-    """PITFALL 31 and 15: the router's logits of a checkpointed layer carry a gradient all the same."""
+    """The router's logits of a checkpointed layer carry a gradient all the same."""
     _, expected = one_step(network, rows, how=WAYS[way])
     calls = []
     network.model.layers[0].mlp.gate.register_forward_hook(lambda *_: calls.append(1))
@@ -158,7 +158,7 @@ def test_pieces_enter_the_load_by_their_share_of_the_tokens(network, rows, way):
 
 
 def test_experts_in_any_pieces_learn_the_same_without_the_load(network, rows):
-    """PITFALL 1: what is not a product of means does not depend on the split."""
+    """What is not a product of means does not depend on the split."""
     ends = [
         one_step(network, rows, how=Pass(is_packed=True), router_weight=0.0, micro_batch_tokens=t) for t in (1, 9999)
     ]

@@ -101,7 +101,7 @@ def assert_close(found, expected, tolerance):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("shape", ALL_SHAPES)
 def test_loss_and_gradients_are_those_of_each_row_alone(monkeypatch, shape, way, dtype):
-    """PITFALL 1, 3, 4 and 32 at once: packed or padded, fused or not, in pieces or not, windows crossed."""
+    """4 and 32 at once: packed or padded, fused or not, in pieces or not, windows crossed."""
     plain = reference(shape, dtype)
     assert sum(n > WINDOW for n in LENGTHS) == 4
     assert [len(micro_batches(plain.rows, micro_batch_tokens=t, is_packed=True)) for t in SPLITS.values()] == [1, 2, 8]

@@ -21,7 +21,7 @@ def test_sha256_of_a_folder_covers_names_and_bytes(tmp_path):
 
 
 def test_source_digest_covers_what_a_module_imports_within_luthier(tmp_path, monkeypatch):
-    """PITFALL 26: a change two imports away counts; one in a module that is not imported does not."""
+    """A change two imports away counts; one in a module that is not imported does not."""
     root = tmp_path / "luthier"
     (root / "part").mkdir(parents=True)
     for name, text in {"__init__.py": "", "a.py": "from luthier.part.b import x\nimport os", "part/__init__.py": '"""P."""',

@@ -75,7 +75,7 @@ def test_forget_after_drops_later_events_of_one_kind(run):
 
 
 def test_forget_after_drops_the_line_that_a_kill_cut_in_two(run):
-    """PITFALL 13: what follows a torn line stays readable."""
+    """What follows a torn line stays readable."""
     run.log({"step": 1, "text": "U+2028 \u2028 \u0085"}, kind="train")
     with (run.folder / "metrics.jsonl").open("a") as file:
         file.write('{"kind": "train", "st')
@@ -90,7 +90,7 @@ def test_forget_after_needs_no_file(run):
 
 
 def test_a_finished_stage_is_reused_by_the_next_run(run, source):
-    """PITFALL 26, stale preprocessing cache: same inputs, options, source and libraries."""
+    """Stale preprocessing cache: same inputs, options, source and libraries."""
     stage = finished(run, source)
     again = stage_of(Run.open(run.folder, Options()), source)
     assert again.is_done() and again.changed() == [] and again.key == stage.key
@@ -113,7 +113,7 @@ def test_a_stage_that_never_finished_is_not_done(run, source):
     ],
 )
 def test_whatever_a_result_depends_on_makes_it_stale(run, source, monkeypatch, what, changed):
-    """PITFALL 26: bytes, options, source files and library versions, each by itself, and it is named."""
+    """Bytes, options, source files and library versions, each by itself, and it is named."""
     finished(run, source)
     options = {}
     if what == "bytes":

@@ -91,7 +91,7 @@ def test_a_new_adapter_drops_nothing_out_in_evaluation(load_tiny):
 
 
 def test_a_target_that_matches_nothing_is_an_error(load_tiny):
-    """PITFALL 16, adapters on the wrong modules."""
+    """Adapters on the wrong modules."""
     with pytest.raises(ModelError, match=r"'q_prj', which no module is called") as error:
         adapter(load_tiny("llama"), targets=("v_proj", "q_prj"))
     assert "q_proj" in error.value.problems[0].expected and "train.lora.targets" in error.value.problems[0].where
@@ -104,7 +104,7 @@ def test_a_target_that_matches_nothing_is_an_error(load_tiny):
      ("lm_head", "a matrix that embeddings and head share"), ("embed_tokens", "a matrix that embeddings and head share")],
 )  # fmt: skip
 def test_a_target_that_cannot_have_an_adapter_is_an_error(load_tiny, target, found):
-    """PITFALL 16: what it is, and what could be named instead."""
+    """What it is, and what could be named instead."""
     with pytest.raises(ModelError) as error:
         adapter(load_tiny("llama"), targets=("v_proj", target))
     (problem,) = error.value.problems
@@ -119,7 +119,7 @@ def test_a_layer_cannot_train_whole_and_by_an_adapter(tiny_model_folder, tmp_pat
 
 
 def test_targets_name_the_modules_that_get_an_adapter(load_tiny):
-    """PITFALL 16: these modules and no others, with their shapes."""
+    """These modules and no others, with their shapes."""
     model = adapter(load_tiny("llama"), targets=("k_proj", "model.layers.1.mlp.up_proj"))
     assert matched(model) == {
         "model.layers.0.self_attn.k_proj": (32, 16),
@@ -133,7 +133,7 @@ def test_targets_name_the_modules_that_get_an_adapter(load_tiny):
 
 
 def test_every_linear_layer_but_the_head_gets_an_adapter(load_tiny):
-    """PITFALL 16: GPT-2 keeps its linear layers in a type of its own."""
+    """GPT-2 keeps its linear layers in a type of its own."""
     for shape, per_layer in {"llama": 7, "qwen3": 7, "gemma3": 7, "gpt2": 4}.items():
         model = adapter(load_tiny(shape))
         places = {n.split(".lora_")[0] for n, p in model.network.named_parameters() if p.requires_grad}
@@ -250,7 +250,7 @@ def test_a_tuned_adapter_trains_on_and_is_not_stacked(load_tiny, tmp_path, kind)
 
 
 def test_a_saved_adapter_reloads_in_a_fresh_process_with_equal_logits(load_tiny, tmp_path):
-    """PITFALL 18, saved adapter is empty: peft's own loader in another process, keys and logits."""
+    """Saved adapter is empty: peft's own loader in another process, keys and logits."""
     models = {}
     for name in ("llama", "gpt2", "gemma3"):
         for kind, options in KINDS.items():
@@ -281,7 +281,7 @@ def test_a_merged_adapter_is_the_same_function(load_tiny, kind):
 
 
 def test_what_trained_and_is_not_in_the_adapter_is_an_error_when_saving(load_tiny, tmp_path):
-    """PITFALL 18: peft would leave the base's weights out without a word."""
+    """Peft would leave the base's weights out without a word."""
     model = adapter(load_tiny("llama"))
     model.network.base_model.model.model.norm.weight.requires_grad_(True)
     with pytest.raises(ModelError, match=r"no base_model.model.model.norm.weight \(1 trained tensors missing\)"):
@@ -299,7 +299,7 @@ def test_an_empty_adapter_is_an_error_when_saving(load_tiny, tmp_path, monkeypat
 
 
 def test_a_saved_folder_serves_by_itself(load_tiny, tmp_path, shape):
-    """PITFALL 33: tokenizer and template travel with the weights; nothing else is left in the folder."""
+    """Tokenizer and template travel with the weights; nothing else is left in the folder."""
     model = load_tiny(shape)
     save_model(model, tmp_path / "full")
     again = load_model(tmp_path / "full")

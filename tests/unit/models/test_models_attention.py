@@ -53,7 +53,7 @@ def call(tensors, lengths, module=MODULE, mask=None, **options):
     seed=st.integers(0, 1000),
 )
 def test_packed_rows_get_a_masked_softmax(lengths, heads, window, scaling, seed):
-    """PITFALL 3: any lengths in any order, grouped heads, any window: values and gradients in float64."""
+    """Any lengths in any order, grouped heads, any window: values and gradients in float64."""
     tensors = drawn(lengths, heads=heads[0], kv_heads=heads[1], seed=seed)
     found = call(tensors, lengths, sliding_window=window, scaling=scaling)
     expected = plain(*tensors, lengths, window=window, scaling=scaling)
@@ -65,7 +65,7 @@ def test_packed_rows_get_a_masked_softmax(lengths, heads, window, scaling, seed)
 
 @given(lengths=st.lists(st.integers(1, 50), min_size=1, max_size=20))
 def test_positions_begin_at_0_in_every_row(lengths):
-    """PITFALL 4, positions not restarted."""
+    """Positions not restarted."""
     rows = PackedRows.of(lengths)
     assert rows.lengths == tuple(lengths) and rows.positions_1T.shape == (1, sum(lengths))
     assert rows.bounds.dtype == torch.int32 and rows.bounds[0] == 0 and rows.bounds.diff().tolist() == lengths
@@ -80,7 +80,7 @@ def test_rows_move_to_a_device_with_their_tensors():
 
 @pytest.mark.parametrize("window", [None, 3])
 def test_a_row_has_no_gradient_with_respect_to_its_neighbours(window):
-    """PITFALL 3: exactly 0, not nearly."""
+    """Exactly 0, not nearly."""
     lengths = [5, 5, 2, 7, 5]
     tensors = drawn(lengths)
     bounds = PackedRows.of(lengths).bounds.tolist()
@@ -129,7 +129,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_attention_that_cannot_be_kept_apart_is_refused(what):
-    """PITFALL 3: a backend that cannot isolate raises; nothing falls back to attention over the whole line."""
+    """A backend that cannot isolate raises; nothing falls back to attention over the whole line."""
     options, reason = REFUSED[what]
     with pytest.raises(NotIsolated, match=reason):
         call(drawn([3, 2]), [3, 2], **options)

@@ -84,7 +84,7 @@ def logits(network, ids):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_merged_folder_says_what_the_adapter_said(adapter, tiny_folder, tmp_path, kind):
-    """PITFALL 14, merge drift: transformers alone, without peft, gives the adapter's logits."""
+    """Merge drift: transformers alone, without peft, gives the adapter's logits."""
     folder = adapter(**KINDS[kind])
     model = load_model(folder)
     before = logits(model.network, ids_of(model))
@@ -101,7 +101,7 @@ def test_a_merged_folder_says_what_the_adapter_said(adapter, tiny_folder, tmp_pa
 
 
 def test_merging_adds_the_product_of_the_adapters_matrices(adapter, tiny_folder, tmp_path):
-    """PITFALL 14: W + alpha / rank * B A, worked out here in float64."""
+    """W + alpha / rank * B A, worked out here in float64."""
     folder = adapter(lora_alpha=6, r=4)
     run(folder, tmp_path / "merged")
     base, parts = load_file(tiny_folder("llama") / "model.safetensors"), load_file(folder / "adapter_model.safetensors")
@@ -141,7 +141,7 @@ def test_tokens_that_were_added_before_tuning_are_exported_with_their_rows(load_
 
 
 def test_a_merge_that_changes_the_model_fails_and_leaves_nothing(adapter, tmp_path, monkeypatch):
-    """PITFALL 14: the measurement decides, so one weight changed on the way is noticed."""
+    """The measurement decides, so one weight changed on the way is noticed."""
     honest = export.merged
 
     def careless(model):
@@ -227,7 +227,7 @@ def test_a_model_without_adapter_is_copied_bit_for_bit(tiny_folder, tmp_path, sh
 
 
 def test_a_fresh_process_with_transformers_alone_sees_the_ids_and_logits_of_training(adapter, tmp_path):
-    """PITFALL 33, exported template differs: loaded elsewhere, the ids compared."""
+    """Exported template differs: loaded elsewhere, the ids compared."""
     folder = adapter("qwen3", parity_rows=EXAMPLES)
     model = load_model(folder)
     run(folder, tmp_path / "merged")
@@ -241,7 +241,7 @@ def test_a_fresh_process_with_transformers_alone_sees_the_ids_and_logits_of_trai
 
 
 def test_a_tokenizer_or_template_that_differs_is_named_with_its_place(tiny_folder, tmp_path):
-    """PITFALL 33: the check can fail."""
+    """The check can fail."""
     model = load_model(tiny_folder("llama"))
     folder = shutil.copytree(tiny_folder("llama"), tmp_path / "copy")
     probes = export.probes_of(model)
@@ -280,7 +280,7 @@ def test_tokenizer_parity_licence_card_and_generation_config_go_along(adapter, t
 
 
 def test_a_model_that_would_not_see_its_training_prompts_is_not_exported(adapter, tmp_path):
-    """PITFALL 33: the fault is there before the export."""
+    """The fault is there before the export."""
     folder = adapter(parity_rows=EXAMPLES)
     template = (folder / "chat_template.jinja").read_text()
     (folder / "chat_template.jinja").write_text(template.replace("<|assistant|>", "<|user|>"))

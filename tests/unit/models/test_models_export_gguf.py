@@ -164,7 +164,7 @@ class PlainReader:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_plain_reader_of_the_file_computes_the_same_logits(folder, tmp_path, name):
-    """PITFALL 14: sizes, eps, rotary base and scaling, biases, q and k rows, tied or own head: from the file alone."""
+    """Sizes, eps, rotary base and scaling, biases, q and k rows, tied or own head: from the file alone."""
     source = folder(name)
     done, said = run(source, tmp_path / "out" / "model.gguf")
     assert done.passed, said
@@ -185,7 +185,7 @@ def test_a_wrong_order_of_the_rotary_rows_would_be_noticed(folder, tmp_path, mon
 
 
 def test_transformers_reads_the_practice_base_from_the_file_alone(tmp_path):
-    """PITFALL 33: tokenizer, chat template and weights of a byte-level model, loaded elsewhere, ids compared."""
+    """Tokenizer, chat template and weights of a byte-level model, loaded elsewhere, ids compared."""
     path = tmp_path / "practice.gguf"
     assert run(DEMO, path)[0].passed
     network, tokenizer = from_file_alone(path)
@@ -200,7 +200,7 @@ def test_transformers_reads_the_practice_base_from_the_file_alone(tmp_path):
 
 
 def test_transformers_reads_the_real_small_model_from_the_file_alone(real_data, tmp_path):
-    """PITFALL 33: a SentencePiece-like tokenizer; the ids of real stories, by transformers and by llama.cpp's rules."""
+    """A SentencePiece-like tokenizer; the ids of real stories, by transformers and by llama.cpp's rules."""
     path = tmp_path / "stories.gguf"
     assert run(real_data / "stories260k", path)[0].passed
     network, tokenizer = from_file_alone(path)
@@ -260,7 +260,7 @@ def test_a_tokenizer_with_more_tokens_than_rows_is_an_error(folder):
 
 
 def test_the_chat_template_is_written_without_the_markers_that_only_trainers_know(folder, tmp_path):
-    """PITFALL 33: what it writes is the same, white space included."""
+    """What it writes is the same, white space included."""
     source = folder("llama")
     strict = CHAT_TEMPLATE.replace("{% generation %}", "\n  {%- generation -%}\n ").replace("{% end", " {%- end")
     (source / "chat_template.jinja").write_text(strict)
@@ -308,7 +308,7 @@ WAYS = {
 
 @pytest.mark.parametrize("name", WAYS)
 def test_a_way_to_split_text_is_known_by_its_name_and_gives_the_same_ids(folder, tmp_path, name):
-    """PITFALL 33: text that these ways split differently."""
+    """Text that these ways split differently."""
     source = folder("llama")
     model = with_tokenizer(source, WAYS[name]())
     assert run(source, tmp_path / "model.gguf")[0].passed
@@ -323,7 +323,7 @@ def test_a_way_to_split_text_is_known_by_its_name_and_gives_the_same_ids(folder,
 
 
 def test_transformers_gives_real_splits_the_same_ids(folder, tmp_path):
-    """PITFALL 33: by another reader of the format, for the two that most models have."""
+    """By another reader of the format, for the two that most models have."""
     for name in ("llama-bpe", "qwen2"):
         source = folder("llama")
         model = with_tokenizer(source, WAYS[name]())
@@ -367,7 +367,7 @@ def test_a_token_that_eats_spaces_is_an_error(folder, tmp_path):
 
 
 def test_a_file_with_other_merges_would_be_noticed(folder, tmp_path, monkeypatch):
-    """PITFALL 33: the check of the ids can fail."""
+    """The check of the ids can fail."""
     honest = gguf_file.vocabulary_of
 
     def careless(model, *, size):
@@ -381,7 +381,7 @@ def test_a_file_with_other_merges_would_be_noticed(folder, tmp_path, monkeypatch
 
 
 def test_bos_is_left_to_the_template_and_the_turns_end_is_written(tiny_folder, real_data, tmp_path):
-    """PITFALL 5, doubled BOS: a reader puts it before a chat prompt only if training had it there."""
+    """Doubled BOS: a reader puts it before a chat prompt only if training had it there."""
     folder = shutil.copytree(real_data / "stories260k", tmp_path / "stories", copy_function=shutil.copyfile)
     (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE.replace("<|end|>", "</s>"))
     vocabulary = vocabulary_of(load_model(folder), size=512)

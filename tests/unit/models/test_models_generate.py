@@ -55,7 +55,7 @@ class Scripted:
     ids=["greedy", "top-p", "ending apart"],
 )
 def test_completions_are_the_same_alone_and_in_a_batch(tiny, shape, sampling):
-    """PITFALL 28, score depends on batch size or padding."""
+    """Score depends on batch size or padding."""
     model = tiny(shape)
     together = generator(model)(EXAMPLES, sampling)
     size = sampling.num_samples

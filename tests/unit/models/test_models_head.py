@@ -63,7 +63,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_value_and_gradients_are_the_plain_ones_whatever_the_pieces(pieces, kind):
-    """PITFALL 32, fused loss with wrong reduction: in float64, with weights, and an upstream gradient other than 1."""
+    """Fused loss with wrong reduction: in float64, with weights, and an upstream gradient other than 1."""
     hidden, head, targets, weights = case(**KINDS[kind])
     expected = -(plain_logprobs(hidden, head, targets) * weights.double()).sum()
     wanted = torch.autograd.grad(-2.5 * expected / 7, leaves(hidden, head))
@@ -194,7 +194,7 @@ def test_a_second_backward_pass_is_refused_rather_than_wrong():
 
 @pytest.mark.parametrize("bias", [False, True])
 def test_without_trained_rows_the_loss_is_0_and_so_are_the_gradients(bias):
-    """PITFALL 36: never NaN."""
+    """Never NaN."""
     hidden, head, targets, weights = case(bias=bias, rows=0)
     loss = head_nll(hidden, head, targets, weights)
     (loss / 3).backward()

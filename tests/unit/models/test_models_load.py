@@ -170,7 +170,7 @@ def test_an_adapter_finds_its_base_and_says_when_it_is_gone(folder, tmp_path):
     tensors = load(weights)
     del tensors[min(tensors)]
     save_file(tensors, adapter / "adapter_model.safetensors")
-    assert "weights without" in problem(adapter).found  # PITFALL 18: an adapter that is not there would be no adapter
+    assert "weights without" in problem(adapter).found  # an adapter that is not there would be no adapter
     folder.rename(tmp_path / "moved")
     assert "base_model_name_or_path" in problem(adapter).where
     (adapter / "adapter_config.json").write_text("{")

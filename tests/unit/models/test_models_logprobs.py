@@ -43,7 +43,7 @@ def test_scores_are_those_of_a_plain_forward_pass(tiny, shape):
 
 
 def test_scores_are_the_same_alone_and_in_a_batch(tiny, shape):
-    """PITFALL 28, score depends on batch size or padding."""
+    """Score depends on batch size or padding."""
     model = tiny(shape)
     together = scorer(model)(QUESTIONS, [q.targets for q in QUESTIONS])
     for batch_rows in (1, 3):
@@ -55,7 +55,7 @@ def test_scores_are_the_same_alone_and_in_a_batch(tiny, shape):
 
 @pytest.mark.parametrize("shape", ALL_SHAPES)
 def test_sums_are_the_same_in_any_batch_and_order(shape):
-    """PITFALL 28 for each architecture, over rows that cross a sliding window, beside shorter and longer ones."""
+    """For each architecture, over rows that cross a sliding window, beside shorter and longer ones."""
     network = tiny_network(shape, vocabulary=120).eval()
     random = torch.Generator().manual_seed(2)
     rows = [

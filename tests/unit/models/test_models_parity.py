@@ -30,7 +30,7 @@ def folder(tiny_folder, tmp_path):
 
 
 def test_a_model_as_it_was_saved_is_accepted(folder, shape):
-    """PITFALL 29: the rows recomputed at serving are those of training."""
+    """The rows recomputed at serving are those of training."""
     assert parity.verify(load_model(folder(shape))) == parity.ROWS
 
 
@@ -39,7 +39,7 @@ def test_a_model_without_stored_rows_has_nothing_to_compare(tiny_model):
 
 
 def test_a_changed_template_is_refused_with_the_place(folder):
-    """PITFALL 33, exported template differs."""
+    """Exported template differs."""
     path = folder("llama")
     template = (path / "chat_template.jinja").read_text(encoding="utf-8")
     (path / "chat_template.jinja").write_text(template.replace("<|assistant|>", "<|user|>"), encoding="utf-8")
@@ -62,7 +62,7 @@ def test_a_changed_tokenizer_is_refused(folder):
 
 
 def test_changed_stop_tokens_are_refused(folder):
-    """PITFALL 6: the prompts are the same, but answers would not end."""
+    """The prompts are the same, but answers would not end."""
     path = folder("gemma3")
     template = (path / "chat_template.jinja").read_text(encoding="utf-8")
     (path / "chat_template.jinja").write_text(template.replace("<end_of_turn>", "<eos>"), encoding="utf-8")
@@ -74,7 +74,7 @@ def test_changed_stop_tokens_are_refused(folder):
 
 
 def test_the_server_shows_a_model_the_ids_that_evaluation_shows_it(tiny, shape):
-    """PITFALL 29, chat template not applied in evaluation: one renderer, and the ids compared."""
+    """Chat template not applied in evaluation: one renderer, and the ids compared."""
     from luthier.models.protocols import chat_protocol
 
     model = tiny(shape)

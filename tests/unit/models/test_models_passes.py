@@ -93,7 +93,7 @@ def test_bfloat16_weights_are_packed_too(shape):
 
 @pytest.mark.parametrize("kind", UNPACKABLE)
 def test_a_network_that_cannot_keep_rows_apart_is_refused_and_right_when_padded(kind):
-    """PITFALL 3: an error names train.packing; "auto" falls back to padded rows, which are those of each row alone."""
+    """An error names train.packing; "auto" falls back to padded rows, which are those of each row alone."""
     config, why = UNPACKABLE[kind]
     network = network_of(config())
     with pytest.raises(ConfigError, match=why) as caught:
@@ -150,7 +150,7 @@ def test_a_window_is_crossed_in_the_proof_when_the_rows_will_cross_it(monkeypatc
 
 
 def test_positions_that_do_not_restart_are_found_out(monkeypatch):
-    """PITFALL 4: learned and rotary positions that run on over the line are another model."""
+    """Learned and rotary positions that run on over the line are another model."""
     of = PackedRows.of
 
     def running_on(lengths):
@@ -163,7 +163,7 @@ def test_positions_that_do_not_restart_are_found_out(monkeypatch):
 
 
 def test_a_neighbour_that_shines_through_is_found_out(monkeypatch):
-    """PITFALL 3: less than any tolerance, yet not nothing."""
+    """Less than any tolerance, yet not nothing."""
     network = tiny_network("llama", vocabulary=V)
     by_length = attention._by_length
 
@@ -186,7 +186,7 @@ def test_a_head_that_does_more_than_its_weights_say_is_not_fused():
 
 @pytest.mark.parametrize("config", ["CohereConfig", "GraniteConfig", "Gemma2Config"])
 def test_scaled_and_capped_logits_are_fused(config):
-    """PITFALL 32: with the scale of Cohere, the divisor of Granite and the cap of Gemma 2."""
+    """With the scale of Cohere, the divisor of Granite and the cap of Gemma 2."""
     extra = {
         "CohereConfig": {"logit_scale": 0.3}, "GraniteConfig": {"logits_scaling": 4.0},
         "Gemma2Config": {"head_dim": 8, "final_logit_softcapping": 2.0},
@@ -213,7 +213,7 @@ def test_numbers_that_are_not_finite_are_no_proof():
 
 @pytest.mark.parametrize("shape", ["llama", "gpt2"])
 def test_packed_rows_belong_inside_the_mode_and_padded_rows_outside(shape):
-    """PITFALL 3: either mistake would let rows see each other."""
+    """Either mistake would let rows see each other."""
     network = tiny_network(shape, vocabulary=V)
     rows = rows_of(5, 3)
     packed, padded = Pass(is_packed=True), Pass()
@@ -275,7 +275,7 @@ def test_a_fused_pass_never_makes_the_whole_logits():
 
 @pytest.mark.parametrize("is_fused", [False, True])
 def test_a_pass_without_trained_positions_has_loss_0(is_fused):
-    """PITFALL 36: and its backward pass gives zeros, never NaN."""
+    """And its backward pass gives zeros, never NaN."""
     network = tiny_network("qwen3", vocabulary=V)
     none = torch.tensor([], dtype=torch.int64)
     found = forward(network, rows_of(7)[0][None], none, how=Pass(is_fused=is_fused), lengths=[7])

@@ -163,7 +163,7 @@ def test_training_and_evaluation_are_the_same_function(wide_folder, dtype):
 
 @pytest.mark.usefixtures("_kernel")
 def test_the_reference_is_the_policy_at_the_first_step(wide_folder, tmp_path):
-    """PITFALL 20, wrong reference policy: a quantised base with a new adapter, and with a tuned one."""
+    """Wrong reference policy: a quantised base with a new adapter, and with a tuned one."""
     new = qlora(wide_folder())
     save_model(shake(qlora(wide_folder())), tmp_path)
     for model in (new, quantised(tmp_path)):

@@ -69,7 +69,7 @@ def end_of(shape: str) -> str:
 
 
 def test_trained_tokens_are_the_assistant_turns_and_their_stop_tokens(shape):
-    """PITFALL 7, all-zero or all-one weights: with generation markers (llama) and without (the others)."""
+    """All-zero or all-one weights: with generation markers (llama) and without (the others)."""
     renderer = renderer_of(shape)
     rows = renderer.render(conversation("where is it?", "on its way", "thanks", "you are welcome"))
     assert len(rows) == 1
@@ -78,14 +78,14 @@ def test_trained_tokens_are_the_assistant_turns_and_their_stop_tokens(shape):
 
 
 def test_same_rows_with_and_without_generation_markers():
-    """PITFALL 7, templates without generation markers: markers change nothing but where training may begin."""
+    """Templates without generation markers: markers change nothing but where training may begin."""
     bare = CHAT_TEMPLATE.replace("{% generation %}", "").replace("{% endgeneration %}", "")
     rows = conversation("a", "b", "c", "d\n\nd", "e", "")
     assert renderer_of("llama").render(rows) == renderer_of("llama", bare).render(rows)
 
 
 def test_a_marker_around_the_content_alone_still_trains_the_stop_token():
-    """PITFALL 6 and 7: the marker ends before the stop token, the trained span does not."""
+    """The marker ends before the stop token, the trained span does not."""
     narrow = CHAT_TEMPLATE.replace(
         "{% generation %}{{ message['content'] + '<|end|>' }}{% endgeneration %}",
         "{% generation %}{{ message['content'] }}{% endgeneration %}{{ '<|end|>' }}",
@@ -96,7 +96,7 @@ def test_a_marker_around_the_content_alone_still_trains_the_stop_token():
 
 
 def test_a_marker_that_begins_late_keeps_what_precedes_it_out_of_training():
-    """PITFALL 7: text that the template puts before the marked part of an answer carries no weight."""
+    """Text that the template puts before the marked part of an answer carries no weight."""
     late = CHAT_TEMPLATE.replace("{% generation %}{{", "{{ '<note>' }}{% generation %}{{")
     row = renderer_of("llama", late).render(conversation("a", "b", "c", "d"))[0]
     assert trained_text(renderer_of("llama"), row) == "b<|end|>d<|end|>"
@@ -104,7 +104,7 @@ def test_a_marker_that_begins_late_keeps_what_precedes_it_out_of_training():
 
 
 def test_a_marker_around_the_role_token_does_not_train_the_role_token():
-    """PITFALL 7: a model never writes the tokens of its own generation prompt, so they never train."""
+    """A model never writes the tokens of its own generation prompt, so they never train."""
     wide = (
         "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}{{ '<|assistant|>' + m.content + '<|end|>' }}"
         "{% endgeneration %}{% else %}{{ '<|' + m.role + '|>' + m.content + '<|end|>' }}{% endif %}{% endfor %}"
@@ -115,7 +115,7 @@ def test_a_marker_around_the_role_token_does_not_train_the_role_token():
 
 
 def test_the_last_weight_of_every_trained_turn_is_on_the_stop_token(shape):
-    """PITFALL 6, the stop token is never learned."""
+    """The stop token is never learned."""
     renderer = renderer_of(shape)
     row = renderer.render(conversation("one", "1", "two", "2 2", "three", ""))[0]
     ends = [t for t, w in enumerate(row.weights) if w > 0 and (t + 1 == len(row.weights) or row.weights[t + 1] == 0)]
@@ -125,14 +125,14 @@ def test_the_last_weight_of_every_trained_turn_is_on_the_stop_token(shape):
 
 
 def test_an_answer_that_quotes_the_stop_token_trains_to_its_own_end(shape):
-    """PITFALL 6 and 8: the text of a stop token inside an answer does not end its weights early."""
+    """The text of a stop token inside an answer does not end its weights early."""
     renderer, end = renderer_of(shape), end_of(shape)
     row = renderer.render(conversation("how does it end?", f"with {end} as ever", "and?", "so"))[0]
     assert trained_text(renderer, row) == f"with {end} as ever{end}so{end}"
 
 
 def test_stop_ids_are_the_end_of_sequence_and_what_the_template_writes_after_an_answer(tiny):
-    """PITFALL 6: Gemma's turns end with a token that is not its end-of-sequence token; both stop."""
+    """Gemma's turns end with a token that is not its end-of-sequence token; both stop."""
     names = {s: sorted(map(tiny(s).tokenizer.convert_ids_to_tokens, tiny(s).renderer.stop_ids)) for s in SHAPES}
     assert names == {
         "llama": ["<|end|>"], "qwen3": ["<|im_end|>"], "gemma3": ["<end_of_turn>", "<eos>"], "gpt2": ["<|endoftext|>"],
@@ -140,7 +140,7 @@ def test_stop_ids_are_the_end_of_sequence_and_what_the_template_writes_after_an_
 
 
 def test_a_stop_token_whose_name_holds_the_probe_letter_is_found():
-    """PITFALL 6: the search for the stop token begins at the answer, whatever letters the token is spelled with."""
+    """The search for the stop token begins at the answer, whatever letters the token is spelled with."""
     tokenizer = tiny_tokenizer("gemma3")
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|bob|>"]})
     tokenizer.chat_template = GEMMA3_TEMPLATE.replace("<end_of_turn>", "<|bob|>")
@@ -163,7 +163,7 @@ def test_message_weights_scale_or_silence_a_turn(shape):
 @given(question=hostile, answer=st.sampled_from(["yes", "no\n", " 日本"]))
 @pytest.mark.parametrize("name", SHAPES)
 def test_marker_text_in_user_content_does_not_move_the_weights(name, question, answer):
-    """PITFALL 8, masks by searching marker strings: whatever a user writes, exactly the answer and its stop train."""
+    """Masks by searching marker strings: whatever a user writes, exactly the answer and its stop train."""
     renderer = renderer_of(name)
     row = renderer.render(conversation(question, answer))[0]
     assert trained_text(renderer, row) == answer + end_of(name)
@@ -175,7 +175,7 @@ def test_marker_text_in_user_content_does_not_move_the_weights(name, question, a
 @given(turns=st.lists(st.tuples(contents, contents), min_size=1, max_size=3))
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_served_prompt_has_the_tokens_of_the_trained_prompt(name, turns):
-    """PITFALL 9, prompt and answer tokenised apart: the ids at serving begin the ids at training, at every turn."""
+    """Prompt and answer tokenised apart: the ids at serving begin the ids at training, at every turn."""
     _check_served_is_trained(renderer_of(name), turns)
 
 
@@ -183,7 +183,7 @@ def test_a_served_prompt_has_the_tokens_of_the_trained_prompt(name, turns):
 @given(turns=st.lists(st.tuples(contents, contents), min_size=1, max_size=3))
 @pytest.mark.parametrize("ending", ["\n\n", ": ", "", "->"])
 def test_a_generation_prompt_that_ends_mid_token_is_cut_as_it_is_served(ending, turns):
-    """PITFALL 9: white space and bare text at the border merge with the answer; the row is cut where serving cuts."""
+    """White space and bare text at the border merge with the answer; the row is cut where serving cuts."""
     template = (
         "{% for m in messages %}{{ 'U: ' + m.content + '\n' if m.role == 'user' else 'A' + ENDING + m.content + eos_token }}"
         "{% endfor %}{% if add_generation_prompt %}{{ 'A' + ENDING }}{% endif %}"
@@ -217,7 +217,7 @@ def _check_served_is_trained(renderer, turns):
 
 
 def test_stories260k_served_prompts_have_the_tokens_of_trained_ones(real_data):
-    """PITFALL 9 for a tokenizer that puts a space before whatever it is given (SentencePiece style)."""
+    """For a tokenizer that puts a space before whatever it is given (SentencePiece style)."""
     from luthier.models.load import load_model
 
     renderer = load_model(real_data / "stories260k", device="cpu").renderer
@@ -242,7 +242,7 @@ def test_stories260k_served_prompts_have_the_tokens_of_trained_ones(real_data):
 
 
 def test_the_gpt2_tokenizer_under_a_template_that_ends_in_two_newlines(real_data):
-    """PITFALL 9: "\\n\\n" is one token at the end of a prompt and two before a word; the trained row has the one."""
+    """"\\n\\n" is one token at the end of a prompt and two before a word; the trained row has the one."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(real_data / "gpt2_tokenizer")
@@ -261,7 +261,7 @@ def test_the_gpt2_tokenizer_under_a_template_that_ends_in_two_newlines(real_data
 
 
 def test_leading_bos_is_what_the_template_declares(shape):
-    """PITFALL 5, doubled BOS: for training, evaluation, serving and preferences alike."""
+    """Doubled BOS: for training, evaluation, serving and preferences alike."""
     renderer = renderer_of(shape)
     bos = renderer.tokenizer.bos_token_id
     declared = 1 if shape == "gemma3" else 0  # only Gemma's template writes one; GPT-2's BOS is its end token
@@ -276,7 +276,7 @@ def test_leading_bos_is_what_the_template_declares(shape):
 
 
 def test_a_plain_template_on_a_tokenizer_with_bos_writes_it_once(real_data):
-    """PITFALL 5: stories260k's own post-processor would add a BOS to the one that the template writes."""
+    """Stories260k's own post-processor would add a BOS to the one that the template writes."""
     from luthier.models.load import load_model
 
     model = load_model(real_data / "stories260k", device="cpu")
@@ -286,7 +286,7 @@ def test_a_plain_template_on_a_tokenizer_with_bos_writes_it_once(real_data):
 
 
 def test_rendered_text_is_what_transformers_renders(tiny, shape):
-    """PITFALL 33, exported template differs: the public loader's own method makes the same ids."""
+    """Exported template differs: the public loader's own method makes the same ids."""
     model = tiny(shape)
     turns = conversation("where is it?", "on its way")
     chat = [{"role": m.role, "content": m.content} for m in turns]
@@ -297,7 +297,7 @@ def test_rendered_text_is_what_transformers_renders(tiny, shape):
 
 
 def test_a_template_that_rewrites_history_splits_the_row():
-    """PITFALL 12, reasoning templates rewrite history: each answer trains as it will be served."""
+    """Reasoning templates rewrite history: each answer trains as it will be served."""
     renderer = renderer_of("qwen3")
     turns = conversation("a", "<think>\nhm\n</think>\nb", "c", "<think>\nso\n</think>\nd")
     rows = renderer.render(turns)
@@ -309,7 +309,7 @@ def test_a_template_that_rewrites_history_splits_the_row():
 
 
 def test_a_template_that_rewrites_history_splits_the_row_with_markers_too():
-    """PITFALL 12: markers in the rewritten text do not make it what was served."""
+    """Markers in the rewritten text do not make it what was served."""
     marked = QWEN3_TEMPLATE.replace(
         "{%- else -%}{{- m.content -}}{%- endif -%}",
         "{%- elif m.role == 'assistant' -%}{%- generation -%}{{- m.content -}}{%- endgeneration -%}"
@@ -324,14 +324,14 @@ def test_a_template_that_rewrites_history_splits_the_row_with_markers_too():
 
 
 def test_a_template_that_keeps_history_makes_one_row():
-    """PITFALL 12: render(turns[:k]) is a prefix of render(turns), so nothing is split."""
+    """Render(turns[:k]) is a prefix of render(turns), so nothing is split."""
     turns = conversation("a", "b", "c", "d", "e", "f")
     for shape in SHAPES:
         assert len(renderer_of(shape).render(turns)) == 1
 
 
 def test_a_template_that_is_not_consistent_is_an_error_that_names_it():
-    """PITFALL 12: where not even one answer continues its prompt, nothing trains."""
+    """Where not even one answer continues its prompt, nothing trains."""
     template = "{{ messages | length }}{% for m in messages %}{{ m.content + eos_token }}{% endfor %}"
     renderer = renderer_of("gpt2", template)
     with pytest.raises(ModelError) as error:
@@ -361,7 +361,7 @@ def test_a_template_that_refuses_a_role_says_so():
 
 
 def test_a_template_without_a_stop_token_is_an_error():
-    """PITFALL 6: an answer that nothing ends would teach the model never to stop."""
+    """An answer that nothing ends would teach the model never to stop."""
     template = "{% for m in messages %}{{ m.content }}{% endfor %}"
     with pytest.raises(ModelError, match="without a stop token"):
         renderer_of("gpt2", template).render(conversation("a", "b"))
@@ -375,7 +375,7 @@ LOSES_ANSWER = "{% for m in messages %}{{ m.content if m.role == 'user' else eos
     ("template", "found"), [(LOSES_PROMPT, "every token trains"), (LOSES_ANSWER, "no token trains")]
 )
 def test_a_template_that_loses_the_prompt_or_the_answer_is_an_error_before_training(template, found):
-    """PITFALL 7: all weights or none would train without a complaint; a lone answer or an empty one is no such thing."""
+    """All weights or none would train without a complaint; a lone answer or an empty one is no such thing."""
     renderer = renderer_of("gpt2", template)
     for render in (renderer.render, lambda turns: renderer.render_answer(turns[:1], turns[1].content)):
         with pytest.raises(ModelError, match=found):
@@ -400,7 +400,7 @@ def test_show_puts_trained_tokens_in_brackets():
 
 
 def test_golden_rows_of_our_own_template():
-    """PITFALL 11, a mask lost in a refactor: ids and weights of these rows are in the repository."""
+    """A mask lost in a refactor: ids and weights of these rows are in the repository."""
     renderer = renderer_of("llama")
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
     assert len(golden) == 5
@@ -419,7 +419,7 @@ def test_golden_rows_of_our_own_template():
     overlong=st.sampled_from(["cut_prompt", "cut_answer", "drop"]),
 )
 def test_fit_keeps_the_books_and_never_exceeds_the_limit(question, answer, limit, overlong):
-    """PITFALL 10, silent truncation: what fell off is stated, and what is left is within the limit."""
+    """Silent truncation: what fell off is stated, and what is left is within the limit."""
     row = renderer_of("llama").render(conversation(question, answer))[0]
     fitted = fit(row, max_length=limit, overlong=overlong)
     before = len(row.token_ids)
@@ -442,7 +442,7 @@ def test_fit_keeps_the_books_and_never_exceeds_the_limit(question, answer, limit
 
 
 def test_fit_takes_template_text_after_the_answer_first(tiny):
-    """PITFALL 10: the newline that a template writes after the stop token goes before any of the prompt does."""
+    """The newline that a template writes after the stop token goes before any of the prompt does."""
     row = tiny("qwen3").renderer.render(conversation("one two three", "yes"))[0]
     assert row.weights[-1] == 0
     fitted = fit(row, max_length=len(row.token_ids) - 1)
@@ -453,7 +453,7 @@ def test_fit_takes_template_text_after_the_answer_first(tiny):
 
 
 def test_example_prompt_and_training_row_meet(tiny, shape):
-    """PITFALL 29: what evaluation and serving show a model for an example begins its training row."""
+    """What evaluation and serving show a model for an example begins its training row."""
     model = tiny(shape)
     example = Example.of(conversation("hi", "yes", "and?", "no"))
     ids = model.renderer.prompt(example.prompt)

@@ -122,7 +122,7 @@ def test_no_new_tokens_change_nothing(load_tiny):
 
 @pytest.mark.parametrize("name", ["llama", "gpt2"])
 def test_new_tokens_are_trained_saved_and_tied(load_tiny, tmp_path, name):
-    """PITFALL 17, new tokens untrained, unsaved or untied: two of them, a few real steps, a fresh process."""
+    """New tokens untrained, unsaved or untied: two of them, a few real steps, a fresh process."""
     data = TrainingData(examples=EXAMPLES)
     options = {"max_steps": 3, "batch_rows": 8, "seed": 1}
     added = {kind: add_tokens(load_tiny(name), NEW) for kind in ("full", "lora")}

@@ -169,7 +169,7 @@ BAD = {
 
 @pytest.mark.parametrize("head", BAD)
 def test_a_template_with_a_fault_is_found(head, rows, tmp_path, tiny_folder, scripted):
-    """PITFALLS 5 and 9: a doubled BOS, and a prompt that is served otherwise than it was trained."""
+    """A doubled BOS, and a prompt that is served otherwise than it was trained."""
     path = tmp_path / "bad.jinja"
     path.write_text(head + (tiny_folder("gemma3") / "chat_template.jinja").read_text().replace("{{- bos_token -}}", ""))
     recipe = tune_recipe(tmp_path, tiny_folder("gemma3"), rows,
@@ -182,7 +182,7 @@ def test_a_template_with_a_fault_is_found(head, rows, tmp_path, tiny_folder, scr
 
 
 def test_a_network_whose_rows_meet_fails_and_says_what_to_do(rows, tmp_path, tiny_folder, scripted, monkeypatch):
-    """PITFALL 3: every proof about rows together sees it; the fault is put in after the way was settled."""
+    """Every proof about rows together sees it; the fault is put in after the way was settled."""
     from luthier.train import training
 
     real = training.way_through
@@ -333,7 +333,7 @@ def conversation(*texts):
 
 
 def test_a_stop_token_that_one_of_several_turns_lacks_is_found(tiny, shape):
-    """PITFALL 6: every trained turn is looked at, not the last one of its row alone."""
+    """Every trained turn is looked at, not the last one of its row alone."""
     model = tiny(shape)
     found = proving.shown(model, [Example.of(conversation("hi", "a b c", "and", "d e f"))], [], "sft")
     assert proving._stop_is_learned(model, found).passed

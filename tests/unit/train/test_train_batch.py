@@ -107,7 +107,7 @@ def test_collate_aligns_each_weight_with_the_position_that_predicts_it():
 @pytest.mark.parametrize("overlong", ["cut_prompt", "cut_answer", "drop"])
 @pytest.mark.parametrize("max_length", [6, 15, 30, 200])
 def test_the_ledger_of_fitting_sums_to_its_input(tiny, shape, overlong, max_length):
-    """PITFALL 10, silent truncation drops the answer: every row is counted under what was done to it."""
+    """Silent truncation drops the answer: every row is counted under what was done to it."""
     renderer = tiny(shape).renderer
     examples = [*tiny_examples(16), Example.of([Message(role="user", content="no answer")])]
     fit = rows_of(examples, renderer, max_length=max_length, overlong=overlong)
@@ -129,7 +129,7 @@ def test_the_ledger_of_fitting_sums_to_its_input(tiny, shape, overlong, max_leng
 
 
 def test_a_row_whose_first_token_alone_carries_weight_trains_nothing(tiny_model):
-    """PITFALL 36: nothing stands before the first token, so it cannot be predicted."""
+    """Nothing stands before the first token, so it cannot be predicted."""
     rendered = tiny_model.renderer.render(tiny_examples(1)[0].messages)[0]
     first_only = type(rendered)(rendered.token_ids, (1.0,) + (0.0,) * (len(rendered.token_ids) - 1))
     fit = fit_rows([("a", first_only)], max_length=99, overlong="drop")
@@ -137,7 +137,7 @@ def test_a_row_whose_first_token_alone_carries_weight_trains_nothing(tiny_model)
 
 
 def test_split_rows_keep_the_example_they_came_from(tiny):
-    """PITFALL 12: a row that its template rewrites becomes several, each traced to the example."""
+    """A row that its template rewrites becomes several, each traced to the example."""
     turns = [
         Message(role=("user", "assistant")[i % 2], content=("q", "<think>\nx\n</think>\na")[i % 2]) for i in range(6)
     ]
@@ -164,7 +164,7 @@ def test_text_rows_lose_no_token_and_predict_each_once(texts, max_length, bos):
 
 @given(sizes=st.lists(st.integers(1, 60), max_size=60), limit=st.integers(1, 90))
 def test_bins_hold_every_row_once_within_the_limit_and_an_overlong_row_alone(sizes, limit):
-    """PITFALL 36, a packer that clogs: nothing stays behind, whatever the sizes."""
+    """A packer that clogs: nothing stays behind, whatever the sizes."""
     bins = balanced(sizes, limit=limit)
     assert sorted(i for chosen in bins for i in chosen) == list(range(len(sizes))) and all(bins)
     for chosen in bins:
@@ -183,7 +183,7 @@ def test_bins_of_like_sums_where_that_fits():
 
 
 def test_a_thousand_rows_of_which_no_two_fit_together_are_no_trouble():
-    """PITFALL 36: the time of trying one number of bins after another grows with the cube of the rows."""
+    """The time of trying one number of bins after another grows with the cube of the rows."""
     started = time.process_time()
     assert len(balanced([600] * 2000, limit=1024)) == 2000
     assert time.process_time() - started < 2.0

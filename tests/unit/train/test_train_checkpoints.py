@@ -82,7 +82,7 @@ def test_another_runs_checkpoint_is_ignored_and_left_alone(tmp_path):
 @pytest.mark.parametrize("name", ["state.json", "parameters.safetensors", "optimiser.safetensors"])
 @pytest.mark.parametrize("size", [None, 0, 7, 60])
 def test_a_torn_newest_checkpoint_falls_back_to_the_one_before(tmp_path, name, size):
-    """PITFALL 13: a disk that lied about the newest costs steps, not the run."""
+    """A disk that lied about the newest costs steps, not the run."""
     for step in (4, 8):
         network, optimiser = made(updates=step)
         checkpoints.write(tmp_path, step=step, network=network, optimiser=optimiser, key="k")

@@ -213,7 +213,7 @@ def run_of(tiny_folder, tmp_path_factory):
 
 @pytest.mark.parametrize("key", [key for key in leaves(TrainConfig) if key not in BY_THEMSELVES])
 def test_each_option_makes_a_difference_that_can_be_seen(run_of, key):
-    """PITFALL 34, options that are read by nothing: a new option fails here until it has a case."""
+    """Options that are read by nothing: a new option fails here until it has a case."""
     options, value, look = CASES[key]
     before, after = run_of(options), run_of(changed(options, key, value))
     assert look(before) != look(after)
@@ -259,12 +259,12 @@ def test_cases_name_no_option_that_is_gone():
     ids=lambda value: value.get("method", "sft") if isinstance(value, dict) else getattr(value, "__name__", str(value)),
 )  # fmt: skip
 def test_an_option_works_with_each_method_that_takes_it(run_of, options, key, value, look):
-    """PITFALL 34: an option that one method reads may be lost in another."""
+    """An option that one method reads may be lost in another."""
     assert look(run_of(options)) != look(run_of(changed(options, key, value)))
 
 
 def test_micro_batch_tokens_change_nothing_but_the_pieces(run_of):
-    """PITFALL 1 through the whole call: other pieces, the same losses."""
+    """Through the whole call: other pieces, the same losses."""
     before, after = run_of(SFT), run_of({**SFT, "micro_batch_tokens": 50})
     assert losses(after) == pytest.approx(losses(before), rel=1e-3)
     assert tokens(after) == tokens(before)
@@ -276,7 +276,7 @@ def test_micro_batch_tokens_change_nothing_but_the_pieces(run_of):
     ids=["sft", "lora on frozen embeddings", "dpo", "grpo", "experts", "gpt2"],
 )
 def test_layers_computed_again_give_the_same_losses_and_gradients(run_of, options):
-    """PITFALL 15, checkpointing gives zero gradients: no number of the run changes, only the work."""
+    """Checkpointing gives zero gradients: no number of the run changes, only the work."""
     before, after = run_of(options), run_of({**options, "checkpoint_activations": True})
     assert layer_forwards(after) == 2 * layer_forwards(before) > 0
     assert losses(after) == pytest.approx(losses(before), rel=1e-5)
@@ -284,7 +284,7 @@ def test_layers_computed_again_give_the_same_losses_and_gradients(run_of, option
 
 
 def test_packed_and_padded_rows_give_the_same_losses(run_of):
-    """PITFALL 3 through the whole call."""
+    """Rows do not see each other, through the whole call."""
     before, after = run_of(SFT), run_of({**SFT, "packing": "padded"})
     assert use(before) == [1.0] * 6 and max(use(after)) < 1.0
     assert losses(after) == pytest.approx(losses(before), rel=1e-3)
@@ -340,7 +340,7 @@ def test_activations_are_offloaded_from_a_gpu_and_refused_on_a_cpu(run_of):
      ({**SFT, "packing": "packed", "model": "gemma3"}, None, "")],
 )  # fmt: skip
 def test_an_option_that_this_model_would_not_read_is_refused(run_of, options, where, found):
-    """PITFALL 34: what the recipe alone cannot tell, the run tells before its first step."""
+    """What the recipe alone cannot tell, the run tells before its first step."""
     if where is None:  # and what it reads is not
         assert use(run_of(options)) == [1.0] * 6
         return
@@ -353,7 +353,7 @@ def test_an_option_that_this_model_would_not_read_is_refused(run_of, options, wh
     ("key", "value"), [("name", "adamw"), ("beta1", 0.5), ("beta2", 0.5), ("weight_decay", 0.5), ("ema_decay", 0.5)]
 )
 def test_muon_reads_the_options_that_it_takes(run_of, key, value):
-    """PITFALL 34."""
+    """What would be set and read by nothing is refused."""
     muon = changed(SFT, "optim.name", "muon")
     assert weights(run_of(muon)) != weights(run_of(changed(muon, f"optim.{key}", value)))
 
@@ -402,7 +402,7 @@ def seen_of(folder: Path) -> dict:
 
 @pytest.mark.parametrize("key", leaves(ModelConfig))
 def test_each_option_of_the_model_makes_a_difference_that_can_be_seen(tuned_with, model_values, key):
-    """PITFALL 34."""
+    """What would be set and read by nothing is refused."""
     before, after = seen_of(tuned_with()), seen_of(tuned_with(**{key: model_values[key]}))
     assert before[key] != after[key]
     assert key == "base" or {k: v for k, v in before.items() if k != key} == {k: v for k, v in after.items() if k != key}
@@ -431,7 +431,7 @@ class Recipe(Config):
     ],
 )
 def test_an_unknown_key_is_an_error_with_its_place_and_a_hint(tmp_path, table, key, hint):
-    """PITFALL 34: file, line, key, and the name that was meant, if any."""
+    """File, line, key, and the name that was meant, if any."""
     path = tmp_path / "sft.toml"
     tables = {"model": 'base = "m"', "train": "", "train.optim": "", "train.lora": "", "run": 'dir = "r"'}
     tables[table] += f"\n{key} = 1"
@@ -483,7 +483,7 @@ ANOTHER = {
     [(method, key) for key, (methods, _) in READ_BY.items() for method in ("sft", "pretrain", "dpo", "grpo") if method not in methods],
 )  # fmt: skip
 def test_a_key_that_a_method_would_not_read_is_refused(method, key):
-    """PITFALL 34: no option is read by nothing."""
+    """No option is read by nothing."""
     options = changed({"method": method, "adapter": "lora"}, key, ANOTHER[key])
     with pytest.raises(ValueError, match=f"{key} is not read by {method}"):
         TrainConfig.model_validate(options)
@@ -510,7 +510,7 @@ def test_a_key_that_a_method_would_not_read_is_refused(method, key):
     ],
 )  # fmt: skip
 def test_a_combination_that_reads_a_key_by_nothing_is_refused_with_the_fix(options, message):
-    """PITFALL 34: the message names the key and what to do; several are told at once."""
+    """The message names the key and what to do; several are told at once."""
     with pytest.raises(ValueError, match=f"(?s){message}"):
         TrainConfig.model_validate(options)
 

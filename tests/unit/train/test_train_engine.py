@@ -104,7 +104,7 @@ def test_the_gradient_norm_is_logged_before_it_is_scaled(rows):
 
 
 def test_dropout_is_a_function_of_seed_and_step(rows):
-    """PITFALL 13: the random numbers of a step do not depend on the steps before it, nor on who drew since."""
+    """The random numbers of a step do not depend on the steps before it, nor on who drew since."""
     network = tiny_network("gpt2", dropout=0.3)
     state = {k: v.clone() for k, v in network.state_dict().items()}
 

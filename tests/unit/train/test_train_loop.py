@@ -77,7 +77,7 @@ def test_a_kpi_picks_another_checkpoint_than_the_loss(load_tiny, tmp_path):
 
 @pytest.mark.parametrize("torn", [1, 2, 3, 4, 5])
 def test_a_run_ended_between_its_best_and_the_checkpoint_keeps_the_same_best(load_tiny, tmp_path, monkeypatch, torn):
-    """PITFALL 13: weights kept after the last checkpoint are forgotten, and found again."""
+    """Weights kept after the last checkpoint are forgotten, and found again."""
     options = {**QUICK, "save_every": 2, "keep_best": "kpi", "grade_dev": wobble}
     straight = TinyRun(load_tiny("llama"), tmp_path / "straight", **options)
     write, calls = checkpoints.write, []
@@ -99,7 +99,7 @@ def test_a_run_ended_between_its_best_and_the_checkpoint_keeps_the_same_best(loa
 
 
 def test_a_run_that_had_stopped_when_it_was_killed_does_not_train_on(load_tiny, tmp_path, monkeypatch):
-    """PITFALL 13: killed after its last checkpoint and before its model was saved."""
+    """Killed after its last checkpoint and before its model was saved."""
     options = {**QUICK, "keep_best": "kpi", "stop_after": 2}
     straight = TinyRun(load_tiny("llama"), tmp_path / "straight", **options, grade_dev=best_at(3))
 
@@ -161,7 +161,7 @@ def test_the_newest_checkpoints_are_kept_and_the_best_that_they_refer_to(load_ti
 
 
 def test_no_dev_row_is_said_and_the_best_loss_is_refused(load_tiny, tmp_path):
-    """PITFALL 34: a measurement that cannot be made is not passed over in silence."""
+    """A measurement that cannot be made is not passed over in silence."""
     data = TrainingData(examples=tiny_examples(8))
     options = {**QUICK, "max_steps": 2}
     run = TinyRun(load_tiny("llama"), tmp_path / "a", data=data, **options)
@@ -187,7 +187,7 @@ def test_text_takes_its_share_of_the_trained_weight_and_each_step_logs_it(load_t
 
 
 def test_a_packed_run_computes_no_padding_and_logs_it(load_tiny, tmp_path):
-    """PITFALL 36: utilisation is logged."""
+    """Utilisation is logged."""
     options = {"batch_rows": 8, "max_steps": 2, "micro_batch_tokens": 100}
     packed = TinyRun(load_tiny("llama"), tmp_path / "packed", **options, packing="packed")
     padded = TinyRun(load_tiny("llama"), tmp_path / "padded", **options, packing="padded")
@@ -199,7 +199,7 @@ def test_a_packed_run_computes_no_padding_and_logs_it(load_tiny, tmp_path):
 
 @pytest.mark.parametrize("with_text", [False, True])
 def test_batches_without_a_trained_token_are_counted_and_left_out(with_text):
-    """PITFALL 36: never NaN, not even in a step that trains nothing at all."""
+    """Never NaN, not even in a step that trains nothing at all."""
     network = tiny_network("llama")
     silent = Row("silent", tuple(range(5, 25)), (0.0,) * 20)
     spoken = Row("spoken", tuple(range(5, 17)), (0.0,) * 4 + (1.0,) * 8)

@@ -29,14 +29,14 @@ def tensor(*values):
 
 @given(rows=st.lists(st.tuples(numbers, st.sampled_from([0.0, 0.5, 1.0, 2.0])), max_size=8))
 def test_sft_loss_is_the_weighted_sum_and_never_nan(rows):
-    """PITFALL 36: 0 when nothing is trained."""
+    """0 when nothing is trained."""
     loss = sft_loss(tensor(*(lp for lp, _ in rows)), tensor(*(w for _, w in rows)))
     assert float(loss) == pytest.approx(-sum(lp * w for lp, w in rows), abs=1e-12)
 
 
 @given(pairs=st.lists(st.tuples(numbers, numbers, numbers, numbers), min_size=1, max_size=6), beta=st.floats(0.01, 2))
 def test_dpo_loss_is_its_closed_form(pairs, beta):
-    """PITFALL 19: sum over pairs of -ln sigmoid(beta ((c - rc) - (r - rr))), in float64, with its gradient."""
+    """Sum over pairs of -ln sigmoid(beta ((c - rc) - (r - rr))), in float64, with its gradient."""
     columns = [tensor(*column).requires_grad_(i < 2) for i, column in enumerate(zip(*pairs, strict=True))]
     loss = dpo_loss(*columns, beta=beta)
     margins = [(c - rc) - (r - rr) for c, r, rc, rr in pairs]
@@ -50,13 +50,13 @@ def test_dpo_loss_is_its_closed_form(pairs, beta):
 
 
 def test_dpo_loss_is_ln_2_where_the_model_is_its_reference():
-    """PITFALL 19, 20: whatever the answers' likelihoods."""
+    """Whatever the answers' likelihoods."""
     chosen, rejected = tensor(-3.0, -40.0), tensor(-9.0, -2.0)
     assert float(dpo_loss(chosen, rejected, chosen, rejected, beta=0.7)) == pytest.approx(2 * math.log(2), abs=1e-12)
 
 
 def test_group_advantages_leave_out_what_is_not_valid():
-    """PITFALL 24, a verifier's exception becomes a reward: the others' mean does not know of it."""
+    """A verifier's exception becomes a reward: the others' mean does not know of it."""
     rewards = tensor([1.0, 0.0, 0.0, 0.0], [0.5, 0.7, 0.2, 0.9])
     valid = torch.tensor([[True, False, True, True], [False, False, False, True]])
     expected = [[2 / 3, 0, -1 / 3, -1 / 3], [0, 0, 0, 0]]
@@ -93,7 +93,7 @@ def test_on_policy_the_gradient_is_the_plain_policy_gradient():
 
 
 def test_a_token_outside_the_trainers_nucleus_gives_no_nan():
-    """PITFALL 23: a token on the edge of top-p may have log-probability -inf when it is recomputed."""
+    """A token on the edge of top-p may have log-probability -inf when it is recomputed."""
     logprobs = tensor(-torch.inf, -1.0).requires_grad_()
     loss = policy_gradient_loss(logprobs, tensor(-1.0, -1.0), tensor(1.0, 1.0), tensor(1.0, 1.0))
     loss.backward()
@@ -105,7 +105,7 @@ def test_a_token_outside_the_trainers_nucleus_gives_no_nan():
     [("token", [1, 1, 1], 8), ("sequence", [1 / 5, 1, 1 / 2], 3), ("constant", [1 / 16] * 3, 3)],
 )
 def test_completion_weights_and_their_count(normalise, weights, count):
-    """PITFALL 22: the three normalisations, by name."""
+    """The three normalisations, by name."""
     lengths = [5, 1, 2]
     assert completion_weights(lengths, normalise=normalise, max_new_tokens=16) == pytest.approx(weights)
     assert completion_count(lengths, normalise=normalise) == count

@@ -44,7 +44,7 @@ def kept_bytes(network) -> int:
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation mode, as preferences train"])
 @pytest.mark.parametrize("shape", ["llama", "gpt2", "qwen3_moe"])
 def test_layers_computed_again_have_the_same_gradients_to_the_bit(shape, training):
-    """PITFALL 15; with dropout, which draws the same the second time."""
+    """With dropout, which draws the same the second time."""
     network = tiny_network(shape, dropout=0.2 if shape == "gpt2" else 0.0)
     loss, expected = gradients(network, training=training)
     with checkpointed_layers(network):

@@ -21,7 +21,7 @@ def test_both_answers_of_an_overlong_pair_follow_the_same_prompt(tiny_model) -> 
 
 
 def test_dropout_does_not_stand_between_the_model_and_its_reference(load_tiny) -> None:
-    """PITFALL 20: the margin at step 0 is 0, with an adapter that has dropout too."""
+    """The margin at step 0 is 0, with an adapter that has dropout too."""
     model = add_adapter(load_tiny("llama"), rank=4, alpha=8, dropout=0.5, targets="all-linear")
     for name, parameter in model.network.named_parameters():
         if "lora_B" in name:  # an adapter that does something, so that its dropout would show

@@ -11,7 +11,7 @@ from luthier.train.preference import pairs_of
 
 
 def test_pairs_alternate_and_weigh_only_the_answers(tiny, shape):
-    """PITFALL 19: prompt tokens carry no weight; both sides share the prompt's ids (PITFALL 9)."""
+    """Prompt tokens carry no weight; both sides share the prompt's ids."""
     renderer = tiny(shape).renderer
     preferences = tiny_preferences(6)
     pairs = pairs_of(preferences, renderer, max_length=200, overlong="drop")
@@ -26,7 +26,7 @@ def test_pairs_alternate_and_weigh_only_the_answers(tiny, shape):
 
 @pytest.mark.parametrize("overlong", ["cut_prompt", "cut_answer", "drop"])
 def test_a_pair_that_loses_one_side_is_left_out_whole_and_counted(tiny_model, overlong):
-    """PITFALL 10: the ledger counts pairs and sums to the input."""
+    """The ledger counts pairs and sums to the input."""
     ask = (Message(role="user", content="which lamp?"),)
     preferences = [
         *tiny_preferences(4), Preference.of(ask, chosen="7" * 300, rejected="no"), Preference.of(ask, chosen="no", rejected="7" * 300),

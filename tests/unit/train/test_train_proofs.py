@@ -66,14 +66,14 @@ def per_micro_batch(work):
 
 
 def test_the_mean_of_means_shows(load_tiny, rows, monkeypatch, shape):
-    """PITFALL 1: a loss divided per micro-batch is found by the gap between one micro-batch and many."""
+    """A loss divided per micro-batch is found by the gap between one micro-batch and many."""
     real = proofs.sft
     monkeypatch.setattr(proofs, "sft", lambda *given, **named: per_micro_batch(real(*given, **named)))
     assert split_gap(load_tiny(shape).network, rows, SFT) > 0.01
 
 
 def test_a_loss_that_is_always_off_by_a_factor_shows_against_the_rows_alone(load_tiny, rows, monkeypatch, shape):
-    """PITFALL 32: one and the same wrong factor in every split hides from the split, and not from the plain sum."""
+    """One and the same wrong factor in every split hides from the split, and not from the plain sum."""
     real = proofs.sft
     monkeypatch.setattr(
         proofs, "sft",
@@ -88,7 +88,7 @@ def test_a_loss_that_is_always_off_by_a_factor_shows_against_the_rows_alone(load
 
 @pytest.mark.parametrize("how", WAYS[::2], ids=str)
 def test_a_neighbour_that_is_seen_shows(how, load_tiny, rows, shape):
-    """PITFALL 3: a network in which rows meet is found."""
+    """A network in which rows meet is found."""
     model = load_tiny(shape)
     body = model.network.get_input_embeddings()
     body.register_forward_hook(lambda _, inputs, output: output + 0.1 * output.mean((0, 1), keepdim=True))
@@ -97,7 +97,7 @@ def test_a_neighbour_that_is_seen_shows(how, load_tiny, rows, shape):
 
 
 def test_positions_that_run_on_in_a_pack_show(load_tiny, rows, shape, monkeypatch):
-    """PITFALL 4: rows whose positions are not counted from 0 get other log-probabilities than alone."""
+    """Rows whose positions are not counted from 0 get other log-probabilities than alone."""
     real = proofs.pack
 
     def runs_on(some, chosen):

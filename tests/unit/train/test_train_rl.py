@@ -26,7 +26,7 @@ def graded(completions, values):
 @pytest.mark.parametrize("top_p", [1.0, 0.9])
 @pytest.mark.parametrize("temperature", [0.7, 1.0, 1.3])
 def test_on_policy_the_ratio_is_1(tiny, shape, temperature, top_p):
-    """PITFALL 23, sampler and trainer disagree on log-probabilities."""
+    """Sampler and trainer disagree on log-probabilities."""
     model = tiny(shape)
     settings = GrpoSettings(group_size=2, max_new_tokens=16, temperature=temperature, top_p=top_p)
     examples = tiny_examples(4)
@@ -60,7 +60,7 @@ def test_the_rows_of_a_rollout_are_prompts_and_drawn_tokens(tiny_model):
 
 
 def test_a_prompt_too_long_is_cut_as_the_sampler_cuts_it(load_tiny):
-    """PITFALL 23: the trainer sees the tokens that the sampler saw."""
+    """The trainer sees the tokens that the sampler saw."""
     model = load_tiny("llama")
     example = Example.of([Message(role="user", content="7" * 400)])
     completions = generator(model)([example], Sampling(max_new_tokens=5, temperature=1.0, num_samples=2))
@@ -80,7 +80,7 @@ def test_a_prompt_too_long_is_cut_as_the_sampler_cuts_it(load_tiny):
 
 
 def test_a_graders_exception_is_counted_and_never_a_zero(load_tiny):
-    """PITFALL 24, a verifier's exception becomes a reward: through the grading that recipes pass in."""
+    """A verifier's exception becomes a reward: through the grading that recipes pass in."""
     model = load_tiny("llama")
     seen = []
 

@@ -15,7 +15,7 @@ from luthier.train.sft import mean_nll, sft
 
 
 def test_a_model_overfit_on_20_rows_stops_by_itself_on_20_of_20(load_tiny):
-    """PITFALL 6, the stop token is never learned: it says each answer word for word, and then stops."""
+    """The stop token is never learned: it says each answer word for word, and then stops."""
     model = load_tiny("llama")
     examples = tiny_examples(20)
     rows = rows_of(examples, model.renderer, max_length=200, overlong="drop").rows

@@ -56,7 +56,7 @@ def test_training_lowers_the_loss_it_measures(load_tiny, tmp_path):
 
 @pytest.mark.parametrize("start", ["full", "adapter", "adapter on a tuned adapter"])
 def test_dpo_begins_at_ln_2_with_margin_0(load_tiny, tmp_path, shape, start):
-    """PITFALL 20, wrong reference policy: the reference is the model as given, a tuned adapter included."""
+    """Wrong reference policy: the reference is the model as given, a tuned adapter included."""
     model = load_tiny(shape)
     options = {} if start == "full" else LORA
     if start == "adapter on a tuned adapter":
@@ -81,7 +81,7 @@ def test_preference_tuning_learns_the_preference(load_tiny, tmp_path):
 
 
 def test_only_the_adapter_moves(load_tiny, tmp_path):
-    """PITFALL 15 in short: each trainable tensor moves, each frozen one stays."""
+    """Each trainable tensor moves, each frozen one stays."""
     before = {name: p.clone() for name, p in load_tiny("llama").network.named_parameters()}
     run = TinyRun(load_tiny("llama"), tmp_path, **QUICK, **LORA)
     frozen = {
@@ -128,7 +128,7 @@ def test_max_length_is_cut_to_the_models_positions_with_a_notice(load_tiny, tmp_
 @pytest.mark.parametrize(("options", "found"), [({"max_length": 2}, "no rows"), ({"method": "dpo", "max_length": 2}, "no preference pairs"),
                                                ({"method": "pretrain"}, "no rows")])  # fmt: skip
 def test_nothing_to_train_on_is_an_error_before_the_first_step(load_tiny, tmp_path, options, found):
-    """PITFALL 7: an empty mask is an error before training."""
+    """An empty mask is an error before training."""
     data = (
         TrainingData(examples=tiny_examples(2), preferences=tiny_preferences(2))
         if "max_length" in options
@@ -140,14 +140,14 @@ def test_nothing_to_train_on_is_an_error_before_the_first_step(load_tiny, tmp_pa
 
 
 def test_rows_without_an_answer_train_nothing_and_are_counted(load_tiny, tmp_path):
-    """PITFALL 10 and 36: the account sums to what was given."""
+    """The account sums to what was given."""
     examples = [*tiny_examples(4), Example.of([Message(role="user", content="?")])]
     run = TinyRun(load_tiny("llama"), tmp_path, data=TrainingData(examples=examples), **QUICK)
     assert sum(run.trained.rows.values()) == 5 and run.trained.rows["nothing trained"] == 1
 
 
 def test_a_run_that_stopped_on_a_full_disk_goes_on_from_its_last_checkpoint(load_tiny, tmp_path, monkeypatch):
-    """PITFALL 13: the same call, when there is room again, ends where the uninterrupted run ends."""
+    """The same call, when there is room again, ends where the uninterrupted run ends."""
     straight = TinyRun(load_tiny("llama"), tmp_path / "straight", **{**QUICK, "max_steps": 6}, save_every=2)
     real, calls = checkpoints.save_file, []
 
@@ -167,7 +167,7 @@ def test_a_run_that_stopped_on_a_full_disk_goes_on_from_its_last_checkpoint(load
 
 
 def test_a_run_killed_after_its_last_step_only_saves(load_tiny, tmp_path):
-    """PITFALL 13: nothing is trained twice."""
+    """Nothing is trained twice."""
     first = TinyRun(load_tiny("llama"), tmp_path, **QUICK)
     again = TinyRun(load_tiny("llama"), tmp_path, **QUICK)
     assert "train | continues after step 3 of 3" in again.lines
