@@ -1,4 +1,4 @@
-"""kill -9 at random moments, through the command line: PITFALL 13, resume is another run.
+"""kill -9 at random moments, through the command line: resume must not be another run.
 
 Four runs of `luthier train` are each killed five times, one kill after another, in a random step and at a random moment
 of it: in a pass, while a line is written, while a checkpoint is. The same command then brings them to their end. Rows

@@ -1,4 +1,4 @@
-"""A run that is killed and called again is the run that never was: PITFALL 13, resume is another run.
+"""A run that is killed and called again is the run that never was: resume must not be another run.
 
 The killed runs are real processes, ended by SIGKILL after a step that is not a checkpoint, in the middle of an epoch
 that is not the first, with packing and mixing on. Weights, optimiser, average and every logged value but the timings

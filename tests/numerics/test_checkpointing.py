@@ -94,7 +94,7 @@ def test_checkpointing_with_frozen_embeddings_changes_no_gradient(load_tiny, row
 
 @pytest.mark.parametrize("shape", ["llama", "gpt2", "mixtral"])
 def test_packed_and_padded_rows_teach_an_adapter_the_same(load_tiny, rows, shape):
-    """PITFALL 3 with an adapter between the network and its rows."""
+    """With an adapter between the network and its rows."""
     network = with_adapter(load_tiny(shape))
     assert settle(network)[0] == WAYS["packed"]
     (padded, _), (packed, _) = (one_step(network, rows, how) for how in WAYS.values())

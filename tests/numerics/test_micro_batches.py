@@ -114,7 +114,7 @@ def test_the_mean_of_means_that_this_forbids_is_another_number(network, rows):
 def test_dpo_loss_and_gradients_do_not_depend_on_the_micro_batch_split_nor_on_packing(
     tiny, shape, network, max_grad_norm
 ):
-    """PITFALL 1 for DPO: the count of a step is its pairs, whatever pieces they come in."""
+    """For DPO: the count of a step is its pairs, whatever pieces they come in."""
     optim = FROZEN.model_copy(update={"max_grad_norm": max_grad_norm})
     rows = pairs_of(tiny_preferences(16), tiny(shape).renderer, max_length=200, overlong="drop").rows
     reference = reference_logprobs(tiny_network(shape, seed=2), rows, micro_batch_tokens=4096)
@@ -134,7 +134,7 @@ def test_dpo_loss_and_gradients_do_not_depend_on_the_micro_batch_split_nor_on_pa
 
 
 def test_a_whole_run_does_not_depend_on_micro_batch_tokens_nor_on_packing(tiny, shape, rows):
-    """PITFALL 1 over steps: five updates with AdamW end in the same weights (float32)."""
+    """Over steps: five updates with AdamW end in the same weights (float32)."""
     ends = []
     for tokens, way in ((1, "padded"), (100, "padded"), (100_000, "padded"), (100, "packed"), (100_000, "packed")):
         network = tiny_network(shape, seed=1)

@@ -313,7 +313,7 @@ def test_the_model_of_two_processes_is_an_ordinary_folder(alone, name):
 
 
 def test_bfloat16_weights_keep_small_updates_in_every_process(alone):
-    """PITFALL 25 over ranks: each has the float32 copy of its rows, and the share that changed is that of whole tensors."""
+    """Over ranks: each has the float32 copy of its rows, and the share that changed is that of whole tensors."""
     one, two = (events(alone / f"bfloat16 on {n}") for n in (1, 2))
     assert [e["train/loss"] for e in two] == pytest.approx([e["train/loss"] for e in one], rel=2e-2)
     assert [e["train/changed_share"] for e in two] == pytest.approx([e["train/changed_share"] for e in one], abs=0.2)
@@ -321,7 +321,7 @@ def test_bfloat16_weights_keep_small_updates_in_every_process(alone):
 
 
 def test_two_killed_processes_resumed_are_the_straight_run_bit_for_bit(done):
-    """PITFALL 13 over ranks: five steps, kill -9 of both, and the rest."""
+    """Over ranks: five steps, kill -9 of both, and the rest."""
     for resumed_folder, straight_folder in (("full resumed on 2", "full on 2"), ("dropout resumed", "dropout on 2")):
         ours, theirs = done / resumed_folder, done / straight_folder
         assert f"continues after step {SAVE_EVERY} of {NUM_STEPS}" in (ours / "log.txt").read_text()

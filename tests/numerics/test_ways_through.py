@@ -136,7 +136,7 @@ def test_the_measured_loss_is_the_librarys_own(shape, way):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("shape", ["llama", "gpt2", "mistral", "qwen3_moe"])
 def test_clipping_is_the_same_whichever_the_way(shape, way):
-    """PITFALL 1 after clipping: the norm is of the whole step, however it was cut."""
+    """After clipping: the norm is of the whole step, however it was cut."""
     plain = reference(shape, torch.float64)
     norm = math.sqrt(sum(float(g.norm()) ** 2 for g in plain.grads.values()))
     for tokens in SPLITS.values():

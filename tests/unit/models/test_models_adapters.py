@@ -289,7 +289,7 @@ def test_what_trained_and_is_not_in_the_adapter_is_an_error_when_saving(load_tin
 
 
 def test_an_empty_adapter_is_an_error_when_saving(load_tiny, tmp_path, monkeypatch):
-    """PITFALL 18."""
+    """No adapter passes for one that was loaded."""
     model = adapter(load_tiny("llama"))
     for parameter in model.network.parameters():
         parameter.requires_grad_(False)

@@ -353,7 +353,7 @@ def test_an_option_that_this_model_would_not_read_is_refused(run_of, options, wh
     ("key", "value"), [("name", "adamw"), ("beta1", 0.5), ("beta2", 0.5), ("weight_decay", 0.5), ("ema_decay", 0.5)]
 )
 def test_muon_reads_the_options_that_it_takes(run_of, key, value):
-    """What would be set and read by nothing is refused."""
+    """No option that nothing reads."""
     muon = changed(SFT, "optim.name", "muon")
     assert weights(run_of(muon)) != weights(run_of(changed(muon, f"optim.{key}", value)))
 
@@ -402,7 +402,7 @@ def seen_of(folder: Path) -> dict:
 
 @pytest.mark.parametrize("key", leaves(ModelConfig))
 def test_each_option_of_the_model_makes_a_difference_that_can_be_seen(tuned_with, model_values, key):
-    """What would be set and read by nothing is refused."""
+    """No option that nothing reads."""
     before, after = seen_of(tuned_with()), seen_of(tuned_with(**{key: model_values[key]}))
     assert before[key] != after[key]
     assert key == "base" or {k: v for k, v in before.items() if k != key} == {k: v for k, v in after.items() if k != key}
