@@ -45,7 +45,7 @@ def check_overlap(table: Gathered) -> None:
     rows = np.concatenate([np.arange(num), ties.earlier_rows])
     is_learnt = table.is_learnt[rows]
     asked_by: dict[int, int] = {}
-    apart = np.flatnonzero(~table.is_learnt)
+    apart = np.flatnonzero(~table.is_learnt & ~table.column("is_preference"))  # what is evaluated
     shared = np.isin(first[apart], first[is_learnt])
     for key, row in zip(first[is_learnt][::-1].tolist(), rows[is_learnt][::-1].tolist(), strict=True):
         asked_by[key] = row

@@ -89,6 +89,8 @@ def test_a_preference_in_a_held_out_file_is_not_evaluated_on_and_drops_no_row(tm
     preference = {"prompt": ASKED, "chosen": "Trees give shade to all.", "rejected": "No."}
     curated = done(tmp_path, rows, held_out=[preference, pair("other")], dev_share=0.0)
     assert curated.counts["train"] == 21 and not {ASKS_HELD_OUT, NEAR_HELD_OUT} & curated.ledger["dropped"].keys()
+    same = done(tmp_path, [pair(ASKED, GOOD), *filler(20)], held_out=[preference, pair("other")], name="same")
+    assert sum(same.counts[part] for part in ("train", "dev")) == 21  # nobody evaluates the prompt: it is no overlap
     asked = done(tmp_path, rows, held_out=[pair(ASKED, "Trees give shade."), pair("other")], name="two", dev_share=0.0)
     assert asked.counts["train"] == 20 and asked.ledger["dropped"] == {ASKS_HELD_OUT: 1}
 
