@@ -56,7 +56,7 @@ def test_personal_data_in_a_mend_are_replaced_and_the_row_is_counted_once(tmp_pa
     row = {"prompt": "When do you open?", "completion": "Ask ann@example.org."}
     curated, found = mended(tmp_path, "Ask bob@example.org.", row=row)
     assert found.target == "Ask [EMAIL_1]." and found.id == Example.of(found.messages).id
-    assert curated.ledger["personal"] == {"rows": 1, "found": {"email": 1}}
+    assert [curated.ledger["personal"][name] for name in ("rows", "found")] == [1, {"email": 1}]
 
 
 def test_repairs_and_lost_characters_are_those_of_the_row_as_it_is_written(tmp_path):

@@ -15,7 +15,7 @@ from luthier.records.jsonl import parse_json
 from luthier.runs import read_json
 
 RECORD_FILES = ("examples.jsonl", "preferences.jsonl")
-FILES = (*RECORD_FILES, "flagged.jsonl", "conflicts.jsonl", "stage.json")
+FILES = (*RECORD_FILES, "flagged.jsonl", "conflicts.jsonl", "ledger.json")
 _HEAD = b'{"id":"'
 """How a line of records begins: the id follows, without anything to unescape."""
 
@@ -147,23 +147,12 @@ def signature_of(folder: Path) -> tuple[Any, ...]:
 
 
 def regions_of(folder: Path) -> tuple[str, ...]:
-    """The regions of telephone numbers that the folder was curated with; the usual ones where no run tells of others.
-
-    A stage of a run holds its options beside its files. Before it is finished, those of the run are its own.
-    """
-    stage = _inside(read_json(folder / "stage.json"), "parts", "options", "curate", "personal", "regions")
-    run = _inside(read_json(folder.resolve().parent / "config.json"), "curate", "personal", "regions")
-    for found in (stage, run if folder.resolve().name == "curate" else None):
-        if isinstance(found, list) and all(isinstance(region, str) for region in found):
-            return tuple(found)
+    """The regions of telephone numbers that the folder was curated with, by its ledger; else the usual ones."""
+    personal = read_json(folder / "ledger.json").get("personal")
+    found = personal.get("regions") if isinstance(personal, dict) else None
+    if isinstance(found, list) and all(isinstance(region, str) for region in found):
+        return tuple(found)
     return REGIONS
-
-
-def _inside(data: Any, *names: str) -> Any:
-    """What stands in objects within objects under these names; None where nothing does."""
-    for name in names:
-        data = data.get(name) if isinstance(data, dict) else None
-    return data
 
 
 def _flagged_rows(path: Path) -> tuple[list[FlaggedRow], dict[str, str]]:

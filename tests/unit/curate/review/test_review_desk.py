@@ -186,23 +186,17 @@ def test_a_row_whose_text_is_gone_can_still_be_decided(tmp_path):
     assert desk.decide([decision(desk, 0, "drop")], version="")["decided"] == 1
 
 
-@pytest.mark.parametrize("where", ["stage.json", "config.json"])
-def test_a_number_is_marked_as_the_regions_of_the_curation_have_it(tmp_path, where):
+def test_a_number_is_marked_as_the_regions_of_the_curation_have_it(tmp_path):
     config = CurateConfig.model_validate({
         "personal": {"action": "flag", "regions": ("DK",)}, "workers": 1, "steps": ("personal",),
     })  # fmt: skip
-    data, folder = tmp_path / "rows.jsonl", tmp_path / "curate"
+    data, folder = tmp_path / "rows.jsonl", tmp_path / "curated"
     data.write_text(json.dumps({"prompt": "Whom do I call?", "completion": "Please call 32 12 34 56."}) + "\n")
     curate([data], out=folder, config=config, say=lambda _: None)
     desk = Desk.open(folder, tmp_path / "review.jsonl")
-    assert marks(desk.row(0)["parts"][1]["pieces"]) == [], "nobody tells of Denmark"
-    options = {"curate": config.model_dump(mode="json")}
-    if where == "stage.json":
-        (folder / where).write_text(json.dumps({"parts": {"options": options}}))
-    else:
-        (tmp_path / where).write_text(json.dumps(options))
-        desk = Desk.open(folder, tmp_path / "review.jsonl")
     assert marks(desk.row(0)["parts"][1]["pieces"]) == ["32 12 34 56"]
+    (folder / "ledger.json").unlink()
+    assert marks(desk.row(0)["parts"][1]["pieces"]) == [], "nobody tells of Denmark"
 
 
 def test_what_a_flag_quotes_is_marked_and_offsets_hold_for_any_character():
