@@ -42,7 +42,11 @@ def normal_form(text: str) -> str:
     if "  " in text:
         text = _with_single_blanks(text)
     if "\n" in text:
-        text = _LAST_BLANKS.sub("\n", _FIRST_LINES.sub("", text)).rstrip(" \t\n")
+        if text[0] in " \t\n":
+            text = _FIRST_LINES.sub("", text)
+        if " \n" in text:
+            text = _LAST_BLANKS.sub("\n", text)
+        text = text.rstrip(" \t\n")
     # Blanks before the first of several lines are its indentation; a single line has none.
     return text.rstrip(" \t") if "\n" in text else text.strip(" \t")
 
