@@ -139,7 +139,8 @@ class Text:
     dev: list[str]
     """To measure on."""
     requests: Mapping[str, int]
-    """How often the documents of the practice world ask for each cluster's skills, never in a template's words."""
+    """How often the documents of the practice world ask for each cluster's skills; no document holds four words in a
+    row of a task's template."""
 
 
 def documents_of(data: PretrainData, *, seed: int) -> Text:
@@ -212,7 +213,8 @@ def _card(facts: dict[str, Any]) -> str:
         counts = [(cluster, f"{count:,}") for cluster, count in sorted(facts["requests"].items())]
         asked = (
             "\n## Requests in that text\n\n"
-            "Requests of each kind, never in a task's words; a document may hold several.\n\n"
+            "Requests of each kind; a document may hold several, and none holds four words in a row of a task's "
+            "template.\n\n"
             + _table(("kind", "requests"), counts)
         )
     if "start" in facts:

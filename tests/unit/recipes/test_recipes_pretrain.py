@@ -65,7 +65,7 @@ def test_the_card_says_how_often_the_practice_text_asks_for_each_kind(recipe, tm
     assert "sentiment" in counts and "words " not in counts and "lists" not in counts
     table = "".join(f"| {cluster} | {count} |\n" for cluster, count in (entry.split() for entry in counts.split(", ")))
     card = (tmp_path / "run" / "model" / "README.md").read_text()
-    assert card.endswith(f"a document may hold several.\n\n| kind | requests |\n| --- | --- |\n{table}")
+    assert card.endswith(f"of a task's template.\n\n| kind | requests |\n| --- | --- |\n{table}")
 
 
 def test_a_model_is_pruned_grown_and_trained_on(recipe, start, tmp_path):
