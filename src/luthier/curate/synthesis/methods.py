@@ -275,21 +275,11 @@ def _proposal(seeds: Sequence[str], made: Sequence[str], random: Random) -> str:
 
 
 def _new_requests(book: Book, ask: Ask, text: str, novelty: Novelty) -> list[str]:
-    """The requests of a list that are new; each proposal is counted."""
-    new: list[str] = []
-    faults: Counter[str] = Counter()
-    for request in listed(text):
-        fault = request_fault(request, novelty)
-        faults[fault or "new"] += 1
-        if fault is None:
-            novelty.add(request)
-            new.append(request)
-    book.proposals.update(faults)
-    if new:
-        book.accept(ask)
-    else:
-        book.reject(ask, f"no new request: {faults.most_common(1)[0][0]}" if faults else "no list", text)
-    return new
+    """The requests of a list that are new."""
+    return book.take_new(
+        ask, text, listed(text), what="request", fault_of=lambda request: request_fault(request, novelty),
+        keep=novelty.add,
+    )  # fmt: skip
 
 
 def _one_request(book: Book, ask: Ask, text: str | None, novelty: Novelty, *, is_of_text: bool = True) -> str | None:

@@ -136,22 +136,12 @@ def _prompt(table: TaskFile, made: Sequence[str], seed: str) -> str:
 
 
 def _new_templates(book: Book, ask: Ask, text: str, table: TaskFile, novelty: Novelty) -> list[str]:
-    """The templates of a list that are new and can be filled; each proposal is counted."""
+    """The templates of a list that are new and can be filled."""
     fits = [set(slots_of(template)) - {OPTIONS} for template in table.templates]
-    new: list[str] = []
-    faults: Counter[str] = Counter()
-    for item in map(bare, listed(text)):
-        fault = _fault(item, fits, novelty)
-        faults[fault or "new"] += 1
-        if fault is None:
-            novelty.add(item)
-            new.append(item)
-    book.proposals.update(faults)
-    if new:
-        book.accept(ask)
-    else:
-        book.reject(ask, f"no new template: {faults.most_common(1)[0][0]}" if faults else "no list", text)
-    return new
+    return book.take_new(
+        ask, text, map(bare, listed(text)), what="template", fault_of=lambda item: _fault(item, fits, novelty),
+        keep=novelty.add,
+    )  # fmt: skip
 
 
 def _fault(template: str, fits: Sequence[set[str]], novelty: Novelty) -> str | None:

@@ -8,7 +8,7 @@ for nothing that it has.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,29 @@ class Book:
             self.reject(ask, fault, text)
             return None
         return text
+
+    def take_new(
+        self, ask: Ask, text: str, items: Iterable[str], *, what: str, fault_of: Callable[[str], str | None],
+        keep: Callable[[str], None],
+    ) -> list[str]:  # fmt: skip
+        """The items of an answer that no rule refuses, each kept before the next is looked at; every one is counted.
+
+        The answer is accepted where there is one, else rejected for its commonest fault; `what` names an item.
+        """
+        new: list[str] = []
+        faults: Counter[str] = Counter()
+        for item in items:
+            fault = fault_of(item)
+            faults[fault or "new"] += 1
+            if fault is None:
+                keep(item)
+                new.append(item)
+        self.proposals.update(faults)
+        if new:
+            self.accept(ask)
+        else:
+            self.reject(ask, f"no new {what}: {faults.most_common(1)[0][0]}" if faults else "no list", text)
+        return new
 
     def commonest(self, *kinds: str) -> str:
         """How most requests of these kinds ended that were not accepted, for people; of all kinds where none is named.

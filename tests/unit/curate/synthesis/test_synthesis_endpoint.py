@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from threading import Event
 
 import pytest
-from writing_server import answer_to, serving
+from writing_server import answer_to, opened_when_busy, serving
 
 from luthier.curate.synthesis.asking import Ask, Asker, Budget, Failed, Journal, Reply
 from luthier.curate.synthesis.config import WriterConfig
@@ -120,22 +119,9 @@ def test_a_key_that_is_not_there_is_told_by_the_name_of_its_variable(monkeypatch
 
 def test_as_many_calls_run_at_once_as_are_wanted_and_no_more():
     with serving() as server:
-        server.gate = Event()
         writer = endpoint(WriterConfig(model="m", base_url=server.url, concurrency=4, timeout_s=20.0), seed=0)
-        answers = writer.answer(asks(12), Budget())
-
-        def open_when_full() -> None:
-            while server.most_at_once < 4:
-                if server.gate.wait(0.01):
-                    return
-            server.gate.set()
-
-        from threading import Thread
-
-        opener = Thread(target=open_when_full)
-        opener.start()
-        ends = dict(answers)
-        opener.join(10)
+        with opened_when_busy(server, 4):
+            ends = dict(writer.answer(asks(12), Budget()))
     assert sorted(ends) == list(range(12)) and server.most_at_once == 4
 
 

@@ -7,13 +7,12 @@ import json
 import os
 import time
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from test_synthesis_endpoint import Clock, asks
 from test_synthesis_methods import balances, made, recipe
 from typer.testing import CliRunner
-from writing_server import answer_to, serving
+from writing_server import answer_to, opened_when_busy, serving
 
 from luthier.cli import app
 from luthier.curate.synthesis import endpoint as synthesis_endpoint
@@ -200,7 +199,6 @@ def test_requests_may_speak_of_being_sorry():
 
 @pytest.mark.parametrize("ending", ["401", "Ctrl-C"])
 def test_answers_that_were_on_their_way_are_kept_however_the_run_ends(tmp_path, monkeypatch, ending):
-    from threading import Event
 
     def interrupted(*_) -> None:
         raise KeyboardInterrupt
@@ -208,20 +206,12 @@ def test_answers_that_were_on_their_way_are_kept_however_the_run_ends(tmp_path, 
     if ending == "Ctrl-C":
         monkeypatch.setattr(Asker, "_judge", interrupted)
     path = tmp_path / "r.jsonl"
-    with serving({0: 401} if ending == "401" else {}) as server:
-        server.gate = Event()
-
-        def open_when_full() -> None:
-            while server.most_at_once < 4:
-                if server.gate.wait(0.01):
-                    return
-            server.gate.set()
-
-        opener = Thread(target=open_when_full)
-        opener.start()
-        with pytest.raises(ConfigError if ending == "401" else KeyboardInterrupt):
-            ends_of(server, path, 4, concurrency=4)
-        opener.join(10)
+    with (
+        serving({0: 401} if ending == "401" else {}) as server,
+        opened_when_busy(server, 4),
+        pytest.raises(ConfigError if ending == "401" else KeyboardInterrupt),
+    ):
+        ends_of(server, path, 4, concurrency=4)
     journal = Journal(path)
     assert len([key for key in journal.entries if journal.reply(key)]) == (3 if ending == "401" else 4)
     assert journal.spent()[0] == 4

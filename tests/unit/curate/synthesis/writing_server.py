@@ -124,6 +124,26 @@ class Server:
 
 
 @contextmanager
+def opened_when_busy(server: Server, calls: int) -> Iterator[None]:
+    """Holds every answer back until so many calls wait for one at once."""
+    server.gate = Event()
+
+    def open_when_busy() -> None:
+        while server.most_at_once < calls:
+            if server.gate.wait(0.01):
+                return
+        server.gate.set()
+
+    opener = Thread(target=open_when_busy)
+    opener.start()
+    try:
+        yield
+    finally:
+        server.gate.set()
+        opener.join(10)
+
+
+@contextmanager
 def serving(faults: dict[int, Any] | None = None, say: Callable[[str], str] | None = None) -> Iterator[Server]:
     server = Server(faults, say=say)
     thread = Thread(target=server.serve, daemon=True)
