@@ -182,17 +182,16 @@ def test_a_killed_run_asks_nothing_twice(tmp_path):
         first.wait()
         kept = journal.read_bytes()
         kept = kept[: kept.rfind(b"\n") + 1]
-        before = log.read_text().splitlines()
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-        after = log.read_text().splitlines()
+        asked = log.read_text().splitlines()
     finally:
         server.kill()
         server.wait()
     assert journal.read_bytes().startswith(kept)
-    num_kept, calls = kept.count(b'"call"'), journal.read_bytes().count(b'"call"')
-    assert len(after) - len(before) == calls - num_kept
-    # What was on its way when the run was killed has no end; nothing else was asked a second time, and all is counted.
-    assert len(after) - len(set(after)) <= 2 and num_kept - 2 <= len(before) <= num_kept
+    calls = journal.read_bytes().count(b'"call"')
+    # Of the two calls on their way when the run was killed, each may have reached the server or not, and has no end.
+    # Nothing else was asked a second time, and every call is counted.
+    assert calls - 2 <= len(asked) <= calls and len(asked) - len(set(asked)) <= 2
     rows = list(read_records(tmp_path / "run/synthesise/rows.jsonl", Example))
     ledger = json.loads((tmp_path / "run/synthesise/ledger.json").read_text())
     assert len(rows) == 40 and balances(ledger) and ledger["calls"] == calls
