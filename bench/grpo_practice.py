@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 from luthier.curate.rows import read_examples
 from luthier.demo.files import write_practice_data
 from luthier.evaluate.comparison import compare
+from luthier.models.folders import digest
 from luthier.recipes.evaluate import main as evaluate
 from luthier.recipes.train import main as train
 from luthier.recipes.tune import TuneRecipe
@@ -51,7 +53,7 @@ def measure(start: Path, folder: Path, *, steps: int, lr: float) -> dict[str, ob
     events = [json.loads(line) for line in lines]
     return {
         "task": "practice world, rl_held_out", "prompts": len(unseen), "draws_per_prompt": 8,
-        "steps": steps, "lr": lr, "seconds_of_training": round(seconds, 1),
+        "start": digest(start), "steps": steps, "lr": lr, "seconds_of_training": round(seconds, 1),
         "reward_in_training_first_and_last": [events[0]["rl/reward"], events[-1]["rl/reward"]],
         "unseen": found.to_json(),
     }  # fmt: skip
@@ -66,7 +68,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         result = measure(options.start, Path(folder), steps=options.steps, lr=options.lr)
-    command = "python -m bench.grpo_practice --start luthier-demo/train/model"
+    command = f"python -m bench.grpo_practice {' '.join(sys.argv[1:])}"
     write_json(RESULT, {**result, "command": command, "machine": machine(), "libraries": library_versions(),
                         "written": now()})  # fmt: skip
     print(json.dumps(result, indent=2))
