@@ -12,7 +12,7 @@ from luthier.recipes.studying import arms as study_arms
 from luthier.recipes.studying.arms import Bench, do
 from luthier.recipes.studying.plan import plan
 
-TRANSFER = {"tasks": 1, "examples": [4], "methods": ["lora"], "steps": 2}
+TRANSFER = {"tasks": 1, "examples": [4], "methods": ["lora"], "epochs": 4}
 
 
 def bench_of(tmp_path, base, **study):

@@ -194,7 +194,7 @@ def test_intents_are_asked_of_the_base_in_all_ways_and_of_the_tuned_model(tmp_pa
 
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_a_transfer_is_trained_as_the_recipe_says_but_for_its_own_keys(tmp_path, tiny_model_folder, method):
-    transfer = {"tasks": 1, "examples": [4], "methods": [method], "steps": 30}
+    transfer = {"tasks": 1, "examples": [4], "methods": [method], "epochs": 60}
     data = recipe_data(tmp_path, write_collection(tmp_path / "collection"), tiny_model_folder, arms=["transfer"],
                        transfer=transfer)  # fmt: skip
     data["train"] |= {"neftune_alpha": 5.0, "freeze": ["embeddings"], "text": {"files": ["a.txt"], "share": 0.3}}
@@ -211,8 +211,8 @@ def test_a_key_changes_with_what_the_arm_depends_on_and_with_nothing_else(tmp_pa
         bench, arms = bench_of(tmp_path, tiny_model_folder, arms=["clusters", "transfer"], **study)
         return {name: bench.key(arm, arms) for name, arm in arms.items()}
 
-    before = keys(transfer={"tasks": 1, "examples": [4], "methods": ["full"], "steps": 3})
-    after = keys(transfer={"tasks": 1, "examples": [4], "methods": ["full"], "steps": 5}, parallel=2, max_arms=1)
+    before = keys(transfer={"tasks": 1, "examples": [4], "methods": ["full"], "epochs": 6})
+    after = keys(transfer={"tasks": 1, "examples": [4], "methods": ["full"], "epochs": 10}, parallel=2, max_arms=1)
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {name for name in before if name.startswith("transfer")} and len(changed) == 2
     assert keys(transfer={"tasks": 1, "examples": [4]}, items_per_task=3).keys() >= before.keys()

@@ -31,8 +31,8 @@ class TransferConfig(Config):
     out."""
     methods: tuple[Literal["full", "lora"], ...] = Field(("full", "lora"), min_length=1)
     """Every weight, or a low-rank adapter of the usual size (the defaults of `train.lora`)."""
-    steps: int = Field(100, ge=1)
-    """Optimiser steps, whatever the number of examples."""
+    epochs: int = Field(3, ge=1)
+    """Times that each example is seen: the steps follow, so that few examples are not learned by heart."""
     batch_rows: int = Field(8, ge=1)
     """Rows of each step."""
     lr: float = Field(3e-4, gt=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,17 +24,19 @@ WARMUP_SHARE = 10
 def transfer_config(recipe: StudyRecipe, arm: Arm) -> TrainConfig:
     """How a transfer is trained: as the recipe says, but for what `study.transfer` decides.
 
-    The number of steps is the same for every number of examples, from either start. With "lora" nothing is frozen by
-    name, since an adapter freezes the base in any case.
+    The number of steps follows from that of the examples and is the same from either start. With "lora" nothing is
+    frozen by name, since an adapter freezes the base in any case.
     """
     transfer, train = recipe.study.transfer, recipe.train
+    assert arm.examples is not None
+    steps = math.ceil(arm.examples * transfer.epochs / transfer.batch_rows)
     is_lora = arm.method == "lora"
     optim = train.optim.model_copy(update={"lr": transfer.lora_lr if is_lora else transfer.lr,
-                                           "warmup_steps": transfer.steps // WARMUP_SHARE})  # fmt: skip
+                                           "warmup_steps": steps // WARMUP_SHARE})  # fmt: skip
     changes = {
         "adapter": "lora" if is_lora else "none", "freeze": () if is_lora else train.freeze, "optim": optim,
-        "max_steps": transfer.steps, "batch_rows": transfer.batch_rows, "batch_tokens": None,
-        "save_every": transfer.steps, "processes": 1, "seed": arm.seed,
+        "max_steps": steps, "batch_rows": transfer.batch_rows, "batch_tokens": None,
+        "save_every": steps, "processes": 1, "seed": arm.seed,
     }  # fmt: skip
     return TrainConfig(**{**dict(train), **changes})
 
