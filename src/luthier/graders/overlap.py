@@ -1,4 +1,4 @@
-"""How much of an accepted answer's wording the answer has: ROUGE-L and chrF. Of several answers, the best."""
+"""How much of an accepted answer's wording the answer has: ROUGE-L, chrF and BLEU. Of several answers, the best."""
 
 from __future__ import annotations
 
@@ -28,6 +28,31 @@ def chrf(example: Example, completion: Completion) -> Grade:
         return _grade(example, completion, "chrf", None, "the item has no accepted answer")
     score = _chrf().sentence_score(completion.text, list(example.targets)).score
     return _grade(example, completion, "chrf", min(1.0, max(0.0, float(score) / 100)), "")
+
+
+def bleu(example: Example, completion: Completion) -> Grade:
+    """BLEU of the sentence / 100 (Papineni et al. 2002) by sacrebleu: case:mixed, eff:yes, tok:13a, smooth:exp.
+
+    Made for whole corpora: of one sentence it is rough, and its mean over items is no corpus BLEU. Each accepted answer
+    is a reference of its own: read together, the shortest of them would excuse what an answer leaves out of the others.
+    """
+    if not any(target.strip() for target in example.targets):
+        return _grade(example, completion, "bleu", None, "the item has no accepted answer")
+    score = max(float(_bleu().sentence_score(completion.text, [target]).score) for target in example.targets)
+    return _grade(example, completion, "bleu", min(1.0, max(0.0, score / 100)), "")
+
+
+def signature(grader: str) -> str:
+    """sacrebleu's signature of "chrf" or "bleu", for reports: version and every setting that the score depends on.
+
+    Of the number of references chrF's says "var" (each item has its own) and BLEU's 1. ValueError for another grader.
+    """
+    if grader not in ("chrf", "bleu"):
+        raise ValueError(f"found {grader!r}, expected 'chrf' or 'bleu': only these are scored by sacrebleu")
+    metric = _chrf() if grader == "chrf" else _bleu()
+    # sacrebleu knows the number only once a corpus was scored; -1 is its sign for "not the same for all".
+    metric.num_refs = -1 if grader == "chrf" else 1
+    return str(metric.get_signature())
 
 
 def words(text: str) -> list[str]:
@@ -71,6 +96,13 @@ def _chrf() -> Any:
     from sacrebleu.metrics import CHRF  # here, since only this grader pays for it
 
     return CHRF()
+
+
+@cache
+def _bleu() -> Any:
+    from sacrebleu.metrics import BLEU  # here, since only this grader pays for it
+
+    return BLEU(effective_order=True)
 
 
 def _grade(example: Example, completion: Completion, grader: str, value: float | None, reason: str) -> Grade:

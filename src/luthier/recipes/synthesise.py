@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
+from luthier.asking.config import WriterConfig
 from luthier.config import Config, read_toml
-from luthier.curate.synthesis.config import WRITTEN, SynthesiseConfig, WriterConfig
+from luthier.curate.synthesis.config import WRITTEN, SynthesiseConfig
 from luthier.errors import DataError, Problem
 from luthier.models.folders import digest, resolve
 from luthier.recipes import stages
@@ -111,12 +112,12 @@ def _templated(config: SynthesiseConfig, run: Run, stage: Stage) -> None:
 
 def _written(config: SynthesiseConfig, writer: WriterConfig, run: Run, stage: Stage) -> dict[str, Any]:
     """Ask the writer until the rows are there, or the budget is spent; returns the account."""
-    from luthier.curate.synthesis.asking import Asker, Budget, Journal
+    from luthier.asking.asker import Asker, Budget, Journal
     from luthier.curate.synthesis.methods import METHODS
     from luthier.curate.synthesis.paraphrase import paraphrase, task_files
     from luthier.curate.synthesis.rounds import Book, synthesise
     from luthier.curate.synthesis.starts import starts_of
-    from luthier.recipes.synthesise_writer import writer_of
+    from luthier.recipes.writers import writer_of
 
     name = "@".join([Path(writer.model).name, *_model(writer).values()]) if writer.base_url is None else writer.model
     book = Book(writer=name, method=config.method)
@@ -132,10 +133,14 @@ def _written(config: SynthesiseConfig, writer: WriterConfig, run: Run, stage: St
         run.say("synthesise | starts with: " + " | ".join(f"{why} {n:,}" for why, n in starts.account.items()) + see)
         book.facts["starts"] = starts.account
         rounds = METHODS[config.method](starts.found, config, book)
-    journal = Journal(run.folder / JOURNAL, run.say)
+
+    def say(line: str) -> None:
+        run.say(f"synthesise | {line}")
+
+    journal = Journal(run.folder / JOURNAL, say)
     requests, tokens = journal.spent()
     budget = Budget(config.max_requests, config.max_tokens, requests, tokens)
-    asker = Asker(writer_of(writer, seed=config.seed, say=run.say), journal, budget, run.say)
+    asker = Asker(writer_of(writer, seed=config.seed, say=say), journal, budget, say)
 
     def finish() -> None:
         if tasks is not None:

@@ -17,7 +17,7 @@ from luthier.records import Completion, Example, Message
         ("18", 18),
         ("She makes 9 * 2 = $18.", 18),
         ("9 + 9 = 18\n#### 18", 18),
-        ("#### 18\nthat is 3 a day", 3),
+        ("#### 18\nthat is 3 a day", 18),
         ("#### -1,234.50 dollars", Fraction("-1234.5")),
         ("it costs 1,234,567", 1234567),
         ("one of 3,4,5", 5),

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from luthier.stats import bootstrap
-from luthier.stats.bootstrap import bootstrap_mean, bootstrap_ratio, bootstrap_within, tail_share
+from luthier.stats.bootstrap import bootstrap_mean, bootstrap_paired, bootstrap_ratio, bootstrap_within, tail_share
 from luthier.stats.intervals import mean_interval
 
 
 def test_the_examples_in_the_docstrings_hold():
     result = doctest.testmod(bootstrap)
-    assert result.attempted == 2 and result.failed == 0
+    assert result.attempted == 3 and result.failed == 0
 
 
 @pytest.mark.parametrize(("clusters", "is_skewed"), [(10, False), (24, False), (24, True)])
@@ -94,3 +94,17 @@ def test_with_fixed_tasks_items_are_resampled_within_each():
 def test_what_is_no_number_is_refused(x, y, words):
     with pytest.raises(ValueError, match=words):
         bootstrap_ratio(x, y, seed=0)
+
+
+def test_the_paired_bootstrap_draws_whole_clusters_written_out():
+    rng = np.random.default_rng(1)
+    ids = np.repeat(np.arange(7), [2, 5, 3, 4, 6, 2, 3])
+    a, b = rng.random(len(ids)), rng.random(len(ids))
+    found = bootstrap_paired(a, b, ids.tolist(), seed=2, draws=400)
+    times = np.random.default_rng(2).multinomial(7, np.full(7, 1 / 7), size=400)
+    means = [np.repeat(b - a, row[ids]).mean() for row in times]
+    tail = tail_share(7, 0.05)
+    assert found.value == pytest.approx((b - a).mean())
+    assert [found.low, found.high] == pytest.approx(np.quantile(means, [tail, 1 - tail]).tolist())
+    with pytest.raises(ValueError, match="found 2 clusters for 3 pairs"):
+        bootstrap_paired([0, 0, 1], [1, 1, 1], "ab", seed=1)

@@ -13,6 +13,7 @@ from luthier.stats.intervals import (
     proportion_interval,
     ratio_interval,
     score_interval,
+    unpaired_interval,
     usable_clusters,
 )
 
@@ -42,10 +43,35 @@ def test_one_item_has_no_interval_and_says_so_in_json_and_text():
     assert str(estimate) == "0.400 [no interval: n=1]"
 
 
-@pytest.mark.parametrize(("successes", "n"), [(0, 5), (5, 5), (3, 10), (81, 263)])
-def test_proportion_interval_is_scipys_wilson(successes, n):
-    expected = scipy_stats.binomtest(successes, n).proportion_ci(method="wilson")
-    assert bounds(proportion_interval(successes, n)) == pytest.approx([expected.low, expected.high], abs=1e-12)
+def mid_p_low(successes, n):
+    """Written out: bisection on the probability of more successes and half that of as many."""
+    low, high = 0.0, successes / n
+    for _ in range(60):
+        p = (low + high) / 2
+        tail = scipy_stats.binom.sf(successes, n, p) + scipy_stats.binom.pmf(successes, n, p) / 2
+        low, high = (p, high) if tail < 0.025 else (low, p)
+    return low
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 5), (5, 5), (1, 30), (3, 10), (81, 263)])
+def test_a_proportion_reaches_as_far_as_scipys_wilson_and_the_mid_p_bounds(successes, n):
+    wilson = scipy_stats.binomtest(successes, n).proportion_ci(method="wilson")
+    low = min(wilson.low, mid_p_low(successes, n))
+    high = max(wilson.high, 1 - mid_p_low(n - successes, n))
+    assert bounds(proportion_interval(successes, n)) == pytest.approx([low, high], abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [30, 35, 50, 100, 150])
+def test_a_proportion_covers_93_percent_of_every_share_and_is_hardly_wider_than_wilson(n):
+    """Summed over all outcomes, so exact."""
+    ours = np.array([bounds(proportion_interval(x, n)) for x in range(n + 1)])
+    wilson = np.array([scipy_stats.binomtest(x, n).proportion_ci(method="wilson") for x in range(n + 1)])
+    p = np.linspace(0.02, 0.5, 481)
+    chance = scipy_stats.binom.pmf(np.arange(n + 1), n, p[:, None])
+    is_in = (ours[:, 0] <= p[:, None] + 1e-12) & (p[:, None] <= ours[:, 1])
+    assert (chance * is_in).sum(axis=1).min() >= 0.93
+    assert (np.ptp(ours, axis=1).sum() / np.ptp(wilson, axis=1).sum()) < 1.05
+    assert (chance @ np.ptp(ours, axis=1) / (chance @ np.ptp(wilson, axis=1))).max() < 1.05
 
 
 def test_values_that_are_no_numbers_or_none_at_all_are_refused():
@@ -80,15 +106,33 @@ def test_equal_clusters_give_the_t_interval_over_cluster_means():
     x = [0.0, 0.2, 0.5, 0.7, 0.9, 1.1]
     estimate = clustered_mean_interval(x, [1, 1, 2, 2, 3, 3])
     assert bounds(estimate) == pytest.approx(bounds(mean_interval([0.1, 0.6, 1.0])))
-    assert estimate.method == "t over 3 clusters (jackknife)"
+    assert estimate.method == "t over 3 clusters (CR2)"
 
 
-def test_unequal_clusters_follow_the_jackknife_written_out():
-    x, clusters = [0.0, 0.1, 0.2, 3.0, 3.1, 6.0], ["a", "a", "a", "b", "b", "c"]
-    without = [np.mean([v for v, c in zip(x, clusters, strict=True) if c != g]) for g in "abc"]
-    se = math.sqrt(2 / 3 * sum((m - np.mean(x)) ** 2 for m in without))
-    half = scipy_stats.t.ppf(0.975, 2) * se
-    assert bounds(clustered_mean_interval(x, clusters)) == pytest.approx([np.mean(x) - half, np.mean(x) + half])
+def cr2_written_out(x, clusters):
+    """Bell and McCaffrey with matrices: the variance estimate is y' A y, its degrees of freedom tr(A)^2 / tr(A A)."""
+    n = len(x)
+    residual = np.eye(n) - np.full((n, n), 1 / n)
+    a = np.zeros((n, n))
+    for name in dict.fromkeys(clusters):
+        chosen = np.array([float(c == name) for c in clusters])
+        # (I - H_gg)^(-1/2) by its eigenvectors; ones is the only one that H_gg does not send to 0.
+        values, vectors = np.linalg.eigh(np.diag(chosen) @ residual @ np.diag(chosen) + np.diag(1 - chosen))
+        root = vectors @ np.diag(values**-0.5) @ vectors.T
+        picks = chosen @ root @ residual / n
+        a += np.outer(picks, picks)
+    return math.sqrt(x @ a @ x), np.trace(residual @ a) ** 2 / np.trace(a @ a)
+
+
+@pytest.mark.parametrize("sizes", [[3, 2, 1], [1, 2, 3, 5, 8, 13], [4, 4, 4, 4], [30, 1, 1, 1, 2]])
+def test_unequal_clusters_follow_bell_and_mccaffrey_written_out_with_matrices(sizes):
+    rng = np.random.default_rng(len(sizes))
+    clusters = np.repeat(np.arange(len(sizes)), sizes)
+    x = rng.normal(size=len(clusters)) + 9 * rng.normal(size=len(sizes))[clusters]
+    se, df = cr2_written_out(x, clusters)
+    half = scipy_stats.t.ppf(0.975, df) * se
+    assert half > np.ptp(bounds(mean_interval(x))) / 2, "else the interval of items would be shown"
+    assert bounds(clustered_mean_interval(x, clusters.tolist())) == pytest.approx([x.mean() - half, x.mean() + half])
 
 
 def test_clustering_never_narrows_an_interval():
@@ -102,15 +146,19 @@ def test_clustering_never_narrows_an_interval():
 
 def test_scores_that_are_all_right_still_have_a_width():
     estimate = score_interval([1.0] * 20, [k % 4 for k in range(20)])
-    assert bounds(estimate) == bounds(proportion_interval(20, 20))
-    assert 0.83 < estimate.low < 0.85 and estimate.high == 1.0
+    assert estimate.low < proportion_interval(20, 20).low < 0.85 and estimate.high == 1.0
+    assert estimate.low > 0.5
 
 
 def test_score_intervals_stay_within_zero_and_one():
-    assert bounds(score_interval([0.0, 0.1, 0.9])) == [0.0, 1.0]
+    graded = score_interval([0.0, 0.1, 0.9])
+    assert 0 < graded.low < graded.value < graded.high < 1 and graded.method == "Wilson with t over items"
+    assert bounds(score_interval([0.3])) == [0.0, 1.0]
+    with pytest.raises(ValueError, match=r"found 0\.5 to 1\.2"):
+        score_interval([0.5, 1.2])
     clustered = score_interval([1, 1, 1, 1, 1, 0, 0, 0], "aaaabbcc")
     assert 0 <= clustered.low < clustered.value < clustered.high <= 1
-    assert clustered.method == "Wilson over 3 clusters (jackknife)"
+    assert clustered.method == "score interval over 3 clusters"
 
 
 def test_paired_interval_of_right_and_wrong_is_bonett_and_price():
@@ -135,6 +183,25 @@ def test_paired_interval_of_scores_is_scipys_paired_t():
     assert bounds(paired_interval(a, b)) == pytest.approx([expected.low, expected.high])
 
 
+def test_an_unpaired_difference_is_newcombes_worked_example():
+    """56 of 70 and 48 of 80: 0.20 [0.0524, 0.3339] with Wilson's bounds (Newcombe 1998, table II, method 10)."""
+    found = unpaired_interval([1] * 48 + [0] * 32, [1] * 56 + [0] * 14)
+    assert found.value == pytest.approx(0.2) and found.n == 150
+    assert bounds(found) == pytest.approx([0.0524, 0.3339], abs=0.006)  # ours also reach for the mid-p bounds
+    turned = unpaired_interval([1] * 56 + [0] * 14, [1] * 48 + [0] * 32)
+    assert bounds(turned) == pytest.approx([-found.high, -found.low])
+
+
+def test_an_unpaired_difference_of_clusters_is_wider_and_covers():
+    rng, ids = np.random.default_rng(5), np.repeat(np.arange(10), 12)
+    hits = plain = 0
+    for _ in range(200):
+        a, b = ((rng.random(120) < rng.beta(3, 3, 10)[ids]).astype(float) for _ in range(2))
+        found, naive = unpaired_interval(a, b, ids.tolist(), ids.tolist()), unpaired_interval(a, b)
+        hits, plain = hits + (found.low <= 0 <= found.high), plain + (naive.low <= 0 <= naive.high)
+    assert hits / 200 >= 0.93 and plain / 200 < 0.9
+
+
 def test_ratio_interval_is_the_ratio_of_sums_not_the_mean_of_ratios():
     estimate = ratio_interval([-10, -1], [100, 1])
     assert estimate.value == pytest.approx(-11 / 101)
@@ -148,7 +215,7 @@ def test_labels_cluster_items_from_five_labels_on():
     assert len(set(clusters)) == 7
 
 
-def coverage(make, interval, truth, repeats=600):
+def coverage(make, interval, truth, repeats=400):
     rng = np.random.default_rng(20)
     hits = 0
     for _ in range(repeats):

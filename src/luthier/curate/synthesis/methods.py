@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
 
-from luthier.curate.synthesis.asking import Ask, Outcome
+from luthier.asking.asker import Ask, Outcome
 from luthier.curate.synthesis.config import SynthesiseConfig
 from luthier.curate.synthesis.novelty import Novelty
 from luthier.curate.synthesis.rounds import Book, Rounds

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from luthier.curate.synthesis.asking import Ask
+from luthier.asking.asker import Ask
 from luthier.curate.synthesis.config import SynthesiseConfig
 from luthier.curate.synthesis.methods import Asking
 from luthier.curate.synthesis.novelty import Novelty

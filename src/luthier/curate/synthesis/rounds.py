@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from luthier.asking.asker import BROKEN, Ask, Asker, Failed, Outcome
 from luthier.curate.ledger import by_count, write_lines, write_object
-from luthier.curate.synthesis.asking import BROKEN, Ask, Asker, Failed, Outcome
 from luthier.records import Example, Message, write_records
 
 Rounds = Generator[Sequence[Ask], list[Outcome | None], None]

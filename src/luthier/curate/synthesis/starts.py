@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from luthier.asking.asker import HALF
 from luthier.curate.faults import BadRow, Fault
 from luthier.curate.files.raw import RawRow, lines_of
 from luthier.curate.files.reading import data_files, read_rows
 from luthier.curate.ledger import write_quarantine
 from luthier.curate.rows import converted_rows
 from luthier.curate.shapes.fields import keys
-from luthier.curate.synthesis.asking import HALF
 from luthier.curate.synthesis.config import Method
 from luthier.curate.synthesis.methods import Start
 from luthier.errors import DataError, Problem

@@ -7,6 +7,7 @@ asked in some of its templates, drawn by the seed and the row alone. Every row e
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,13 +15,13 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
+from luthier.asking.asker import HALF
 from luthier.curate.faults import BadRow, Fault, shown
 from luthier.curate.files.json_rows import bare_name
 from luthier.curate.files.raw import RawRow
 from luthier.curate.files.reading import data_files, read_rows
 from luthier.curate.files.tables import read_columns
 from luthier.curate.ledger import by_count, write_lines, write_object, write_quarantine
-from luthier.curate.synthesis.asking import HALF
 from luthier.curate.synthesis.config import TemplatesConfig
 from luthier.curate.synthesis.task_files import checked_task, file_stem, shared_names, write_task
 from luthier.errors import DataError, Problem
@@ -188,9 +189,26 @@ def _entry(data: Mapping[str, Any], config: TemplatesConfig) -> dict[str, Any]:
                      if ANSWER not in named else shown(named[ANSWER]), expected="an answer",
                      fix='fill it in, or name its column: columns = {YOURS = "answer"}')  # fmt: skip
     answers = entry[ANSWER] if isinstance(entry[ANSWER], list) else [entry[ANSWER]]
+    _check_texts(answers, ANSWER)
+    if OPTIONS in entry:
+        _check_texts(entry[OPTIONS], OPTIONS)
     worded = [config.labels.get(answer, answer) for answer in answers]
     entry[ANSWER] = worded if isinstance(entry[ANSWER], list) else worded[0]
     return entry
+
+
+def _check_texts(texts: Any, name: str) -> None:
+    """BadRow for what is no list of texts, for an empty one among them, and for options that are not all different."""
+    expected = "a list of texts, none empty" + ", all different" * (name == OPTIONS)
+    if not isinstance(texts, list):
+        fix = "write a list in a file of JSON lines, or options in the task file"
+    elif not all(text.strip() for text in texts):
+        fix = "leave out what is empty"
+    elif name == OPTIONS and len(set(texts)) < len(texts):
+        fix = "leave out what is twice"
+    else:
+        return
+    raise BadRow("wrong field", field=name, found=shown(texts), expected=expected, fix=fix)
 
 
 def _grading(value: Any) -> Mapping[str, Any]:
@@ -222,7 +240,7 @@ def _text(value: Any, name: str) -> str:
 
 def _check(entry: Mapping[str, Any], wanted: Sequence[str], options: Sequence[str]) -> None:
     """BadRow for a row that some template cannot show, or whose answer is none of the options."""
-    own = entry.get(OPTIONS, options)
+    own = entry.get(OPTIONS) or options
     answer = entry[ANSWER][0] if isinstance(entry[ANSWER], list) else entry[ANSWER]
     if own and answer not in own:
         raise BadRow("an answer that is no option", field=ANSWER, found=shown(answer),
@@ -270,10 +288,17 @@ def _written(source: _Source, taken: _Taken, folder: Path) -> tuple[Task | None,
     )
     write_task(folder / f"{stem}.toml", table)
     task, problems = checked_task(folder / f"{stem}.toml", places=source.places)
+    problems = [_at_source(problem, folder / f"{stem}.jsonl", taken.places) for problem in problems]
     if task is None:
         return None, problems
     rows = tuple(replace(row, source=place) for row, place in zip(task.rows, taken.places, strict=True))
     return replace(task, rows=rows, path=str(source.path)), problems
+
+
+def _at_source(problem: Problem, rows: Path, places: Sequence[str]) -> Problem:
+    """The problem told of the user's row, where it is told of a line of the file of rows that was made from them."""
+    line = re.fullmatch(rf"(?:{re.escape(str(rows))}|.*: {re.escape(rows.name)}):(\d+)(.*)", problem.where)
+    return problem if line is None else replace(problem, where=places[int(line[1]) - 1] + line[2])
 
 
 def _asked(task: Task, row: TaskRow, config: TemplatesConfig, *, seed: int) -> Iterator[Example]:

@@ -9,23 +9,23 @@ import time
 from pathlib import Path
 
 import pytest
-from test_synthesis_endpoint import Clock, asks
 from test_synthesis_methods import balances, made, recipe
 from typer.testing import CliRunner
-from writing_server import answer_to, opened_when_busy, serving
 
+from fakes_writer import Clock, answer_to, asks, opened_when_busy, serving
+from luthier.asking import endpoint as asking_endpoint
+from luthier.asking.asker import Asker, Budget, Failed, Journal, Reply, Writer
+from luthier.asking.config import WriterConfig
+from luthier.asking.endpoint import endpoint
 from luthier.cli import app
-from luthier.curate.synthesis import endpoint as synthesis_endpoint
-from luthier.curate.synthesis.asking import Asker, Budget, Failed, Journal, Reply, Writer
-from luthier.curate.synthesis.config import SynthesiseConfig, TemplatesConfig, WriterConfig
-from luthier.curate.synthesis.endpoint import endpoint
+from luthier.curate.synthesis.config import SynthesiseConfig, TemplatesConfig
 from luthier.curate.synthesis.methods import Start, inversion
 from luthier.curate.synthesis.rounds import Book
 from luthier.curate.synthesis.rules import answer_fault, bare, instance, listed, request_fault, score_of
 from luthier.curate.synthesis.starts import starts_of
 from luthier.curate.synthesis.templating import apply_templates
 from luthier.errors import ConfigError, DataError
-from luthier.recipes import synthesise_writer
+from luthier.recipes import writers
 
 KEY = "sk-SECRETSECRETSECRETSECRET"
 
@@ -130,7 +130,7 @@ def test_a_key_that_is_cut_is_hidden_first(tmp_path, monkeypatch):
 
 def test_a_key_at_the_end_of_what_is_read_is_hidden(tmp_path, monkeypatch):
     monkeypatch.setenv("MY_KEY", KEY)
-    monkeypatch.setattr(synthesis_endpoint, "REFUSAL_BYTES", 20)
+    monkeypatch.setattr(asking_endpoint, "REFUSAL_BYTES", 20)
     with serving({0: (400, {}, f"Bearer {KEY}".encode())}) as server:
         (end,) = ends_of(server, tmp_path / "r.jsonl", 1, key_env="MY_KEY")
     assert "sk-" not in end.problem
@@ -317,7 +317,7 @@ def test_another_model_under_the_same_name_makes_other_rows(tmp_path, monkeypatc
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"")
 
-    def local(config, *, seed, say):
+    def local(config, *, seed, say, where):
         def answer(asked, budget):
             for number, ask in enumerate(asked):
                 assert budget.take(ask)
@@ -327,7 +327,7 @@ def test_another_model_under_the_same_name_makes_other_rows(tmp_path, monkeypatc
 
         return Writer(name="model", identity=(folder / "config.json").read_text(), answer=answer)
 
-    monkeypatch.setattr(synthesise_writer, "local_writer", local)
+    monkeypatch.setattr(writers, "local_writer", local)
     starts = tmp_path / "texts.txt"
     starts.write_text("The mill stands by the river.\n")
     path = tmp_path / "recipe.toml"
@@ -344,7 +344,7 @@ def test_another_model_under_the_same_name_makes_other_rows(tmp_path, monkeypatc
 
 
 def test_answers_beyond_all_measure_are_none(tmp_path, monkeypatch):
-    monkeypatch.setattr(synthesis_endpoint, "MOST_BYTES", 2**20)
+    monkeypatch.setattr(asking_endpoint, "MOST_BYTES", 2**20)
     with serving({0: (200, {}, b"[" * 200_000), 1: saying("x" * 2**20)}) as server:
         ends = ends_of(server, tmp_path / "r.jsonl", 2, max_attempts=1)
     assert [end.problem for end in ends] == ["an answer that is not JSON, once", "an answer of more than 1 MiB"]

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
-from writing_server import serving
 
+import fakes_writer
+from fakes_writer import serving
 from luthier.cli import app
 from luthier.curate.synthesis.rules import bare, instance, is_copied, listed, request_fault, score_of
 from luthier.errors import DataError
@@ -166,7 +167,7 @@ def test_a_spent_budget_ends_the_run_and_a_larger_one_goes_on_without_asking_twi
 def test_a_killed_run_asks_nothing_twice(tmp_path):
     """The server and the run are processes of their own; the run is killed after its journal holds seven calls."""
     port, log = tmp_path / "port", tmp_path / "log"
-    script = Path(__file__).with_name("writing_server.py")
+    script = Path(fakes_writer.__file__)
     server = subprocess.Popen([sys.executable, str(script), str(port), str(log)])
     try:
         while not port.is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow
@@ -12,8 +13,8 @@ import pytest
 from luthier.cli import app
 from luthier.curate.config import CurateConfig
 from luthier.curate.synthesis.config import TemplatesConfig
-from luthier.curate.synthesis.templating import apply_templates
-from luthier.errors import DataError
+from luthier.curate.synthesis.templating import _at_source, apply_templates
+from luthier.errors import DataError, Problem
 from luthier.records import Example, read_records
 from luthier.tasks import read_collection
 
@@ -232,3 +233,46 @@ def test_the_command_makes_the_rows_and_reuses_them(tmp_path, capsys):
     assert "4 rows | 16 examples in 5 templates" in first.output
     assert "reused" in again.output
     assert len((tmp_path / "run/synthesise/rows.jsonl").read_text().splitlines()) == 16
+
+
+ODD = [
+    ({"options": "yes, no"}, "options", "write a list"),
+    ({"options": ["yes", "yes", "no"]}, "options", "what is twice"),
+    ({"options": ["yes", " "]}, "options", "what is empty"),
+    ({"answer": [""]}, "answer", "what is empty"),
+    ({"answer": ["yes", ""]}, "answer", "what is empty"),
+    ({"answer": "es", "options": "yes, no"}, "options", "write a list"),
+    ({"answer": "es", "options": ["yes", "no"]}, "answer", "did you mean 'yes'?"),
+    ({"answer": []}, "answer", "fill it in"),
+]
+
+
+@pytest.mark.parametrize(("odd", "field", "fix"), ODD)
+def test_an_odd_row_is_set_aside_under_its_own_place_and_the_others_are_asked(tmp_path, odd, field, fix):
+    path = tmp_path / "odd.jsonl"
+    rows = [{"text": "a", "answer": "yes"}, {"text": "b", "answer": "yes"} | odd, {"text": "c", "answer": "no"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = task_file(tmp_path, 'cluster = "c"\ntemplates = ["Is {text} good?"]\n')
+    account = apply_templates(task, [path], out=tmp_path / "out", config=TemplatesConfig(), seed=1)
+    assert (account["read"], account["asked"], sum(account["quarantined"].values())) == (3, 2, 1)
+    told = json.loads((tmp_path / "out/quarantine.jsonl").read_text())
+    assert f"{path}:2: {field}" in json.dumps(told) and fix in json.dumps(told)
+
+
+def test_options_in_a_cell_of_a_table_are_set_aside(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('text,answer,options\nfoo,es,"yes, no"\nbar,no,\n')
+    task = task_file(tmp_path, 'cluster = "c"\ntemplates = ["Is {text} good?"]\n')
+    account = apply_templates(task, [path], out=tmp_path / "out", config=TemplatesConfig(), seed=1)
+    assert (account["asked"], account["quarantined"]) == (1, {"wrong field": 1})
+
+
+def test_a_row_that_no_task_can_hold_is_told_with_its_own_place(tmp_path):
+    path, task = tmp_path / "odd.jsonl", tmp_path / "task.toml"
+    found = Problem(where=f"{tmp_path / 'task.jsonl'}:2: text", found="x", expected="y", fix="z")
+    own = _at_source(found, tmp_path / "task.jsonl", [f"{path}:2", f"{path}:3"])
+    assert own.where == f"{path}:3: text"
+    inner = replace(found, where=f"{task}: task.jsonl:1")
+    assert _at_source(inner, tmp_path / "task.jsonl", [f"{path}:2", f"{path}:3"]).where == f"{path}:2"
+    other = replace(found, where=f"{task}:3: templates")
+    assert _at_source(other, tmp_path / "task.jsonl", []) == other

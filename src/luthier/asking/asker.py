@@ -65,6 +65,9 @@ class Failed(NamedTuple):
     attempts: int = 1
     is_down: bool = False
     """Whether nobody answered at all, or only to say that it is not the time."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    """What the last call cost all the same, where the writer told it: a model that only thought, up to the limit."""
 
 
 Outcome = Reply | Failed
@@ -88,6 +91,8 @@ class Budget:
     """Told of each call before it is made."""
     on_end: Callable[[Ask, Outcome], None] = _nothing
     """Told of each end the moment it comes."""
+    on_lost: Callable[[Ask, tuple[int, int]], None] = _nothing
+    """Told of the tokens of each call that cost some and is made again."""
     _lock: Lock = field(default_factory=Lock)
 
     def take(self, ask: Ask) -> bool:
@@ -106,11 +111,17 @@ class Budget:
         )
 
     def end(self, ask: Ask, outcome: Outcome) -> None:
-        """Count the tokens of an answer that came, and pass the end on. Writers call it, from any thread."""
+        """Count the tokens of what came, usable or not, and pass the end on. Writers call it, from any thread."""
         with self._lock:
-            if isinstance(outcome, Reply):
-                self.tokens += outcome.prompt_tokens + outcome.completion_tokens
+            self.tokens += outcome.prompt_tokens + outcome.completion_tokens
             self.on_end(ask, outcome)
+
+    def lose(self, ask: Ask, tokens: tuple[int, int]) -> None:
+        """Count the tokens of a call that has to be made again: of the request and of what came."""
+        if any(tokens):
+            with self._lock:
+                self.tokens += sum(tokens)
+                self.on_lost(ask, tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +135,8 @@ class Writer:
     answer: Callable[[Sequence[Ask], Budget], Generator[tuple[int, Outcome], None, None]]
     """Answers in the order in which they come, by the number of their request; fewer where the budget is spent. Each
     call is taken from the budget, and each end told to it."""
+    where: str = "writer"
+    """The recipe's table that names it, for errors."""
 
     def key(self, ask: Ask) -> str:
         """The id of a request to this writer."""
@@ -148,7 +161,7 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         with AppendedFile.alone(path) as file:
             if file.end_last_line(0, is_whole=lambda line: _entry(line) is not None):
-                say(f"synthesise | {path}: the last line was torn, as when a run is killed; it is left out")
+                say(f"{path}: the last line was torn, as when a run is killed; it is left out")
             whole = file.read(0, file.stat().st_size)
         problems = []
         for number, line in enumerate(whole.split(b"\n")[:-1], start=1):
@@ -177,14 +190,19 @@ class Journal:
 
     def add(self, key: str, ask: Ask, outcome: Outcome) -> None:
         """Keep an end: when this returns, its line is on the disk."""
-        entry: dict[str, Any] = {"key": key, "kind": ask.kind, "prompt": ask.digest, "attempts": outcome.attempts}
+        entry: dict[str, Any] = {"key": key, "kind": ask.kind, "prompt": ask.digest, "attempts": outcome.attempts,
+                                 "tokens": [outcome.prompt_tokens, outcome.completion_tokens]}  # fmt: skip
         if isinstance(outcome, Reply):
-            entry |= {"text": outcome.text, "is_cut": outcome.is_cut,
-                      "tokens": [outcome.prompt_tokens, outcome.completion_tokens]}  # fmt: skip
+            entry |= {"text": outcome.text, "is_cut": outcome.is_cut}
         else:
             entry |= {"problem": outcome.problem}
         with self._lock:
             self._write(entry)
+
+    def add_lost(self, key: str, tokens: tuple[int, int]) -> None:
+        """Keep what a call cost that is made again: when this returns, its line is on the disk."""
+        with self._lock:
+            self._write({"key": key, "lost": list(tokens)})
 
     def spent(self) -> tuple[int, int]:
         """Calls made and tokens used so far, those of requests without an end and of earlier failures among them."""
@@ -200,6 +218,9 @@ class Journal:
         if "call" in entry:
             self._calls += 1
             self._open[key] += 1
+            return
+        if "lost" in entry:
+            self._tokens += sum(entry["lost"])
             return
         # Journals were once without a line a call: an end then tells of its calls alone.
         self._calls += max(0, entry["attempts"] - self._open.pop(key, 0))
@@ -226,12 +247,20 @@ def _entry(line: bytes) -> dict[str, Any] | None:
         return None
     if "call" in entry:
         return entry
-    tokens = entry.get("tokens")
-    is_reply = isinstance(tokens, list) and [type(n) for n in tokens] == [int, int] and "is_cut" in entry
+    if "lost" in entry:
+        return entry if _are_tokens(entry["lost"]) else None
+    if "tokens" in entry and not _are_tokens(entry["tokens"]):
+        return None
+    is_reply = "tokens" in entry and "is_cut" in entry
     said = entry.get("text" if is_reply else "problem")
     if not isinstance(said, str) or type(entry.get("attempts")) is not int:
         return None
     return entry | {"text" if is_reply else "problem": mended(said)}
+
+
+def _are_tokens(value: Any) -> bool:
+    """Whether these are numbers of tokens, of a request and of its answer."""
+    return isinstance(value, list) and [type(n) for n in value] == [int, int]
 
 
 @dataclass(slots=True)
@@ -251,6 +280,7 @@ class Asker:
         """The budget tells the journal of calls and ends, so that none is lost however the run ends."""
         self.budget.on_call = lambda ask: self.journal.add_call(self.writer.key(ask))
         self.budget.on_end = lambda ask, outcome: self.journal.add(self.writer.key(ask), ask, outcome)
+        self.budget.on_lost = lambda ask, tokens: self.journal.add_lost(self.writer.key(ask), tokens)
 
     def outcomes(self, asks: Sequence[Ask]) -> list[Outcome | None]:
         """The end of each request, in their order; None for those that the budget left no room for."""
@@ -265,8 +295,7 @@ class Asker:
         before = self.asked
         self.asked += sum(end is not None for end in ends)
         if self.asked // self.say_every > before // self.say_every:
-            self.say(f"synthesise | {self.asked:,} requests | {self.budget.requests:,} calls | "
-                     f"{self.budget.tokens:,} tokens")  # fmt: skip
+            self.say(f"{self.asked:,} requests | {self.budget.requests:,} calls | {self.budget.tokens:,} tokens")
         return ends
 
     def _judge(self, outcome: Outcome) -> None:
@@ -277,7 +306,8 @@ class Asker:
             assert isinstance(outcome, Failed)
             raise LuthierError(
                 "the writer does not answer",
-                [Problem(where="writer", found=f"{MOST_DOWN} requests in a row without an answer: {outcome.problem}",
+                [Problem(where=self.writer.where,
+                         found=f"{MOST_DOWN} requests in a row without an answer: {outcome.problem}",
                          expected="answers", fix="see that it runs; the same command goes on where this one was")],
             )  # fmt: skip
 
@@ -289,9 +319,13 @@ def tokens_of(text: str) -> int:
 
 def usage_of(data: Mapping[str, Any], ask: Ask, text: str) -> tuple[int, int]:
     """Tokens of the request and of the answer, as the writer states them, else by their length."""
-    usage = data.get("usage")
+    told = told_usage(data)
+    return told or (sum(tokens_of(message.content) for message in ask.messages), tokens_of(text))
+
+
+def told_usage(data: Any) -> tuple[int, int] | None:
+    """Tokens of the request and of the answer as a response states them; None where it does not."""
+    usage = data.get("usage") if isinstance(data, Mapping) else None
     told = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")] if isinstance(usage, Mapping) else []
-    numbers = [number for number in told if isinstance(number, int) and number >= 0]
-    if len(numbers) == 2:
-        return numbers[0], numbers[1]
-    return sum(tokens_of(message.content) for message in ask.messages), tokens_of(text)
+    numbers = [number for number in told if type(number) is int and number >= 0]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else None

@@ -19,8 +19,8 @@ from random import Random
 from threading import Event, Lock
 from typing import Any, NamedTuple
 
-from luthier.curate.synthesis.asking import Ask, Budget, Failed, Outcome, Reply, Writer, mended, usage_of
-from luthier.curate.synthesis.config import WriterConfig
+from luthier.asking.asker import Ask, Budget, Failed, Outcome, Reply, Writer, mended, told_usage, usage_of
+from luthier.asking.config import WriterConfig
 from luthier.errors import ConfigError, Problem
 from luthier.records import content_id
 
@@ -42,13 +42,15 @@ class _Again(NamedTuple):
     problem: str
     wait_s: float = 0.0
     """What the server asks for."""
+    tokens: tuple[int, int] = (0, 0)
+    """Of the request and of what came, where the server tells what the call cost."""
 
 
 def endpoint(
-    config: WriterConfig, *, seed: int, sleep: Callable[[float], object] | None = None,
+    config: WriterConfig, *, seed: int, where: str = "writer", sleep: Callable[[float], object] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Writer:  # fmt: skip
-    """The writer that `[writer]` names; ConfigError where the variable of its key holds none, or what no header can.
+    """The writer that the table `where` names; ConfigError where the variable of its key holds none that can be sent.
 
     `sleep` and `clock` (seconds) stand in for time.
     """
@@ -57,23 +59,23 @@ def endpoint(
     if config.key_env and not key:
         raise ConfigError(
             "the endpoint's key is missing",
-            [Problem(where=f"writer.key_env: {config.key_env}", found="no such environment variable, or an empty one",
+            [Problem(where=f"{where}.key_env: {config.key_env}", found="no such environment variable, or an empty one",
                      expected="a variable that holds the key",
                      fix=f"export {config.key_env}=..., or correct the name")],
         )  # fmt: skip
     if key and not re.fullmatch("[!-~]+", key):  # never shown, not even in part
         raise ConfigError(
             "the endpoint's key cannot be sent",
-            [Problem(where=f"writer.key_env: {config.key_env}",
+            [Problem(where=f"{where}.key_env: {config.key_env}",
                      found="a key with a line end, a space or a sign beyond ASCII", expected="signs of ASCII alone",
                      fix=f"export {config.key_env} anew, without what is around the key")],
         )  # fmt: skip
     stopped = Event()
-    line = _Line(config, seed, key, sleep or stopped.wait, clock, stopped)
+    line = _Line(config, where, seed, key, sleep or stopped.wait, clock, stopped)
     drawn = (config.base_url, config.model, config.temperature, config.top_p, config.max_tokens, seed)
     # A server that is sent no seed is another writer; named only then, so that journals keep their keys.
     identity = content_id(*drawn) if config.send_seed else content_id(*drawn, "no seed")
-    return Writer(name=config.model, identity=identity, answer=line.answer)
+    return Writer(name=config.model, identity=identity, answer=line.answer, where=where)
 
 
 @dataclass(slots=True)
@@ -81,6 +83,7 @@ class _Line:
     """The way to one endpoint."""
 
     config: WriterConfig
+    where: str
     seed: int
     key: str = field(repr=False)
     sleep: Callable[[float], object]
@@ -127,13 +130,14 @@ class _Line:
             outcome = self._called(ask, attempt)
             if isinstance(outcome, _Again) and outcome.wait_s > self.config.max_wait_s:
                 problem = f"{outcome.problem}; it asks to wait {outcome.wait_s:,.0f} s"
-                outcome = Failed(problem, attempt, is_down=True)
+                outcome = Failed(problem, attempt, True, *outcome.tokens)
             elif isinstance(outcome, _Again) and attempt == self.config.max_attempts:
                 times = "once" if attempt == 1 else f"{attempt} times"
-                outcome = Failed(f"{outcome.problem}, {times}", attempt, is_down=True)
+                outcome = Failed(f"{outcome.problem}, {times}", attempt, True, *outcome.tokens)
             if not isinstance(outcome, _Again):
                 budget.end(ask, outcome)
                 return outcome
+            budget.lose(ask, outcome.tokens)
             # Doubling, and parted by chance, so that calls that failed together do not come back together.
             pause = self.config.backoff_s * 2 ** (attempt - 1) * (0.5 + random.random() / 2)
             self._pause(max(outcome.wait_s, min(pause, self.config.max_wait_s)), is_for_all=outcome.wait_s > 0)
@@ -147,8 +151,8 @@ class _Line:
             self.sleep(seconds)
 
     def _wait_for_turn(self) -> None:
-        left = self.busy_until - self.clock()
-        if left > 0:
+        # Again and again: while this call slept, another may have been told to wait for longer.
+        while (left := self.busy_until - self.clock()) > 0 and not self.stopped.is_set():
             self.sleep(left)
 
     def _called(self, ask: Ask, attempt: int) -> Outcome | _Again:
@@ -199,7 +203,7 @@ class _Line:
         if error.code in HOPELESS:
             raise ConfigError(
                 "the endpoint refuses every request",
-                [Problem(where=f"writer.base_url: {self.config.base_url}", found=problem,
+                [Problem(where=f"{self.where}.base_url: {self.config.base_url}", found=problem,
                          expected="an answer", fix=f"check {HOPELESS[error.code]}")],
             ) from None  # fmt: skip
         if error.code in AGAIN:
@@ -246,9 +250,9 @@ def _reply(data: Any, ask: Ask, attempt: int) -> Outcome | _Again:
         choice: Mapping[str, Any] = data["choices"][0]
         text = choice["message"]["content"]
     except (KeyError, IndexError, TypeError):
-        return _Again("an answer without choices[0].message.content")
+        return _Again("an answer without choices[0].message.content", tokens=told_usage(data) or (0, 0))
     if not isinstance(text, str):
-        return Failed("an answer without text", attempt)
+        return Failed("an answer without text", attempt, False, *(told_usage(data) or (0, 0)))
     prompt_tokens, completion_tokens = usage_of(data, ask, text)
     return Reply(text, choice.get("finish_reason") == "length", prompt_tokens, completion_tokens, attempt)
 

@@ -6,22 +6,22 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from luthier.curate.synthesis.asking import Ask, Budget, Failed, Outcome, Reply, Writer, mended
-from luthier.curate.synthesis.config import WriterConfig
+from luthier.asking.asker import Ask, Budget, Failed, Outcome, Reply, Writer, mended
+from luthier.asking.config import WriterConfig
 from luthier.models.folders import resolve
 from luthier.records import Example, Sampling, content_id
 
 
-def writer_of(config: WriterConfig, *, seed: int, say: Callable[[str], None]) -> Writer:
+def writer_of(config: WriterConfig, *, seed: int, say: Callable[[str], None], where: str = "writer") -> Writer:
     """The writer; ConfigError or ModelError before anything is asked where there is none."""
     if config.base_url is None:
-        return local_writer(config, seed=seed, say=say)
-    from luthier.curate.synthesis.endpoint import endpoint
+        return local_writer(config, seed=seed, say=say, where=where)
+    from luthier.asking.endpoint import endpoint
 
-    return endpoint(config, seed=seed)
+    return endpoint(config, seed=seed, where=where)
 
 
-def local_writer(config: WriterConfig, *, seed: int, say: Callable[[str], None]) -> Writer:
+def local_writer(config: WriterConfig, *, seed: int, say: Callable[[str], None], where: str = "writer") -> Writer:
     """The model in a folder, asked through its chat template."""
     folder = resolve(config.model)
 
@@ -31,7 +31,7 @@ def local_writer(config: WriterConfig, *, seed: int, say: Callable[[str], None])
 
     model = load_model(folder)
     for notice in model.notices:
-        say(f"synthesise | {notice}")
+        say(notice)
     protocol = chat_protocol(model)
     generate = generator(model, protocol=protocol, batch_rows=config.batch_rows)
 
@@ -61,4 +61,4 @@ def local_writer(config: WriterConfig, *, seed: int, say: Callable[[str], None])
                     yield number, outcome
 
     identity = content_id(model.digest, config.temperature, config.top_p, config.max_tokens, seed)
-    return Writer(name=Path(config.model).name, identity=identity, answer=answer)
+    return Writer(name=Path(config.model).name, identity=identity, answer=answer, where=where)

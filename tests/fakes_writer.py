@@ -1,6 +1,6 @@
 """A server that speaks the chat API and answers as the prompt asks, with faults when it is told so.
 
-python writing_server.py PORT_FILE LOG_FILE    serves until it is killed, and logs a line a request
+python fakes_writer.py PORT_FILE LOG_FILE    serves until it is killed, and logs a line a request
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
+
+from luthier.asking.asker import Ask
+from luthier.records import Message
 
 STARTS, ENDS = (
     "babecedifoguhajekilomunaperosuta",
@@ -44,6 +47,24 @@ def answer_to(prompt: str, seed: int = 7) -> str:
     if "Describe this person" in prompt:
         return f"A keeper of {words[0]} who writes of {words[1]}."
     return f"Compare {words[0]} with {words[1]} in {words[2]} and say which {words[3]} suits {words[4]}."
+
+
+def asks(number: int) -> list[Ask]:
+    return [Ask(kind="answer", messages=(Message(role="user", content=f"What is {n}?"),)) for n in range(number)]
+
+
+class Clock:
+    """Time that passes only while somebody waits."""
+
+    def __init__(self) -> None:
+        self.now, self.waits = 100.0, []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
 
 
 class Server:

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
-from writing_server import answer_to, opened_when_busy, serving
 
-from luthier.curate.synthesis.asking import Ask, Asker, Budget, Failed, Journal, Reply
-from luthier.curate.synthesis.config import WriterConfig
-from luthier.curate.synthesis.endpoint import endpoint, retry_after
-from luthier.errors import ConfigError, LuthierError
-from luthier.records import Message
-
-
-def asks(number: int) -> list[Ask]:
-    return [Ask(kind="answer", messages=(Message(role="user", content=f"What is {n}?"),)) for n in range(number)]
-
-
-class Clock:
-    """Time that passes only while somebody waits."""
-
-    def __init__(self) -> None:
-        self.now, self.waits = 100.0, []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.now += seconds
+from fakes_writer import Clock, answer_to, asks, opened_when_busy, serving
+from luthier.asking.asker import Asker, Budget, Failed, Journal, Reply
+from luthier.asking.config import WriterConfig
+from luthier.asking.endpoint import endpoint, retry_after
+from luthier.errors import ConfigError, DataError, LuthierError
 
 
 def asked(server, number: int, *, budget: Budget | None = None, clock: Clock | None = None, **options):
@@ -171,3 +153,72 @@ def test_a_server_that_is_gone_ends_the_run_with_words(tmp_path):
         Asker(writer, Journal(tmp_path / "r.jsonl"), Budget(), print).outcomes(asks(40))
     assert "the same command goes on" in error.value.text()
     assert 8 <= len(Journal(tmp_path / "r.jsonl").entries) <= 10  # the last ones were on their way
+
+
+def costing(**message) -> tuple[int, dict, bytes]:
+    """A response that cost 30 tokens, with these fields of a message, or with no choice at all."""
+    choices = [{"message": message, "finish_reason": "length"}] if message else []
+    usage = {"prompt_tokens": 10, "completion_tokens": 20}
+    return 200, {}, json.dumps({"choices": choices, "usage": usage}).encode()
+
+
+def test_answers_without_text_count_their_tokens_in_this_run_and_the_next(tmp_path):
+    path = tmp_path / "r.jsonl"
+    with serving(dict.fromkeys(range(99), costing(content=None))) as server:
+        writer = endpoint(WriterConfig(model="m", base_url=server.url, concurrency=1), seed=0)
+        budget = Budget(max_tokens=90)
+        ends = Asker(writer, Journal(path), budget, print).outcomes(asks(9))
+    assert len(server.asked) == 3 and budget.tokens == 90
+    assert ends[:3] == [Failed("an answer without text", 1, False, 10, 20)] * 3 and ends[3:] == [None] * 6
+    assert Journal(path).spent() == (3, 90)
+
+
+def test_calls_that_are_made_again_count_their_tokens_in_this_run_and_the_next(tmp_path):
+    path, clock = tmp_path / "r.jsonl", Clock()
+    with serving({0: costing(), 1: costing()}) as server:
+        config = WriterConfig(model="m", base_url=server.url, concurrency=1)
+        writer = endpoint(config, seed=0, sleep=clock.sleep, clock=clock)
+        budget = Budget()
+        (end,) = Asker(writer, Journal(path), budget, print).outcomes(asks(1))
+    assert isinstance(end, Reply) and end.attempts == 3 and budget.tokens == 75
+    assert Journal(path).spent() == (3, 75)
+
+
+def test_the_last_of_the_calls_that_cost_tokens_for_nothing_counts_too():
+    budget = Budget()
+    with serving(dict.fromkeys(range(9), costing())) as server:
+        ends, _ = asked(server, 1, budget=budget, max_attempts=2)
+    assert ends[0].is_down and ends[0].completion_tokens == 20 and budget.tokens == 60
+
+
+@pytest.mark.parametrize("usage", [[], {"prompt_tokens": True, "completion_tokens": 1}, {"prompt_tokens": 3}, None])
+def test_an_answer_without_text_and_without_a_count_costs_nothing_that_is_known(usage):
+    body = json.dumps({"choices": [{"message": {"content": None}}], "usage": usage}).encode()
+    budget = Budget()
+    with serving({0: (200, {}, body)}) as server:
+        ends, _ = asked(server, 1, budget=budget)
+    assert ends[0] == Failed("an answer without text") and budget.tokens == 0
+
+
+@pytest.mark.parametrize("line", ['{"key": "b", "lost": [1]}', '{"key": "b", "attempts": 1, "problem": "p", "tokens": "x"}'])
+def test_a_line_of_the_journal_with_tokens_that_are_none_is_told(tmp_path, line):
+    path = tmp_path / "r.jsonl"
+    path.write_text(line + "\n")
+    with pytest.raises(DataError, match="the journal of requests is damaged"):
+        Journal(path)
+
+
+def test_a_call_waits_again_where_another_was_told_to_wait_for_longer():
+    clock, waits = Clock(), []
+    config = WriterConfig(model="m", base_url="http://127.0.0.1:9/v1", concurrency=1)
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        clock.sleep(seconds)
+        if len(waits) == 1:
+            line._pause(50.0, is_for_all=True)  # another call, meanwhile
+
+    line = endpoint(config, seed=0, sleep=sleep, clock=clock).answer.__self__
+    line._pause(5.0, is_for_all=True)
+    line._wait_for_turn()
+    assert waits == [5.0, 50.0]
