@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import typer.core
 
 from luthier.errors import LuthierError
+from luthier.recipes.run_commands import runs_app, versions_app
 from luthier.terminal import do_in_view, in_place, print_found, print_json, print_line, says
 
 USER_MUST_FIX = 2
@@ -28,20 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 Plain = Annotated[bool, typer.Option("--plain", help="A line a step, in place of the panel of a terminal.")]
-
-
-class _ListByDefault(typer.core.TyperGroup):
-    """`luthier runs DIR` and `luthier runs` mean `luthier runs list`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] != "--help"):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
-
-
-runs_app = typer.Typer(cls=_ListByDefault, help="Run folders: list, compare, clean.", rich_markup_mode=None)
 app.add_typer(runs_app, name="runs")
-versions_app = typer.Typer(help="The model versions of a run: list, promote, roll back.", rich_markup_mode=None)
 app.add_typer(versions_app, name="versions")
 
 Recipe = Annotated[Path, typer.Argument(help="A recipe in TOML; `luthier new` writes one.", show_default=False)]
@@ -54,11 +43,14 @@ EvaluateKeys = Annotated[
 ServeKeys = Annotated[
     list[str] | None, typer.Argument(help="Keys of serve, and no others.", metavar="[serve.KEY=VALUE ...]")
 ]
-DataFiles = Annotated[list[Path], typer.Option("--data", help="A file of rows; give it again for more.")]
+DataFiles = Annotated[list[Path] | None, typer.Option("--data", help="A file of rows; give it again for more.")]
+SuitePath = Annotated[Path | None, typer.Option("--suite", help="A suite in place of --data: its folder or .toml.")]
+TrainingFiles = Annotated[list[Path] | None, typer.Option("--training", help="Rows that the model learned from.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to.")]
 ModelDir = Annotated[Path, typer.Option("--model", help="A model folder or a run folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")]
-RunDir = Annotated[Path, typer.Option("--run", help="The run folder.")]
+Junit = Annotated[Path | None, typer.Option("--junit", help="Write checks and KPIs as JUnit XML, for CI.")]
+Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write a summary for a pull request.")]
 
 
 @app.command()
@@ -72,14 +64,14 @@ def demo(out: Out = Path("luthier-demo")) -> None:
 @app.command()
 def new(
     kind: Annotated[
-        str, typer.Argument(help='"tune" for your rows, "study" for a collection of tasks, "synthesise" for new rows.')
+        str, typer.Argument(help='"tune" for rows, "study" for tasks, "synthesise" for new rows, "suite" for items.')
     ] = "tune",
     data: Annotated[
         list[Path] | None, typer.Option("--data", help="A file of rows, again for more; for a study, a folder.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="The base: a folder or a hub name.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The recipe to write: recipe.toml, study.toml or synthesise.toml.")
+        Path | None, typer.Option(help="The file to write: recipe.toml, study.toml, synthesise.toml or suite.toml.")
     ] = None,
 ) -> None:
     """Write a recipe: for your files, with the format recognised in each, for a study of tasks, or for new rows."""
@@ -90,11 +82,15 @@ def new(
 
 
 @app.command()
-def run(recipe: Recipe, overrides: Overrides = None, plain: Plain = False) -> None:
+def run(
+    recipe: Recipe, overrides: Overrides = None, plain: Plain = False, junit: Junit = None, markdown: Markdown = None
+) -> None:
     """Run the script that the recipe names; finished stages are reused, a killed run continues."""
     from luthier.recipes.loading import as_tune, load_recipe
 
     loaded = load_recipe(recipe, overrides)
+    if junit is not None or markdown is not None:
+        as_tune(loaded)  # which has a gate to tell of; no other recipe has
     if loaded.recipe == "study":
         from luthier.recipes.study import main as study_main
 
@@ -108,9 +104,12 @@ def run(recipe: Recipe, overrides: Overrides = None, plain: Plain = False) -> No
         from luthier.recipes.pretrain import main as pretrain_main
 
         raise typer.Exit(do_in_view(pretrain_main, loaded, plain=plain))
+    from luthier.evaluate.ci.findings import CiFiles
     from luthier.recipes.tune import main as tune_main
 
-    raise typer.Exit(do_in_view(tune_main, as_tune(loaded), plain=plain))
+    ci = CiFiles(junit=junit, markdown=markdown)
+    command = shlex.join(["luthier", "run", str(recipe), *(overrides or [])])
+    raise typer.Exit(do_in_view(partial(tune_main, ci=ci, command=command), as_tune(loaded), plain=plain))
 
 
 @app.command()
@@ -196,30 +195,45 @@ def train(recipe: Recipe, overrides: Overrides = None, plain: Plain = False) -> 
 
 @app.command()
 def evaluate(
-    model: ModelDir, data: DataFiles, out: Out, overrides: EvaluateKeys = None, as_json: AsJson = False
-) -> None:
-    """Examine a model on items: completions, grades, KPIs with intervals, a report."""
+    model: ModelDir, out: Out, overrides: EvaluateKeys = None, data: DataFiles = None, suite: SuitePath = None,
+    training: TrainingFiles = None, junit: Junit = None, markdown: Markdown = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Examine a model on items: completions, grades, KPIs with intervals, weak slices, a report."""
+    from luthier.evaluate.ci.findings import CiFiles
     from luthier.recipes.evaluate import main as recipe_main
 
-    summary = recipe_main(model, files=data, out=out, overrides=overrides or [], say=says(as_json))
+    ci = CiFiles(junit=junit, markdown=markdown)
+    summary = recipe_main(model, files=data or [], suite=suite, out=out, overrides=overrides or [],
+                          say=says(as_json), training=training or [], ci=ci)  # fmt: skip
     if as_json:
         print_json(summary)
 
 
 @app.command()
 def compare(
-    a: Annotated[Path, typer.Argument(help="An evaluation folder.")],
-    b: Annotated[Path, typer.Argument(help="Another one of the same items.")],
+    given: Annotated[
+        list[str], typer.Argument(help="Evaluation folders, or logs of lm_eval or Inspect; the others against the "
+                                  "first. Keys of gate judge B against A.", metavar="A B [C ...] [gate.KEY=VALUE ...]")
+    ],
+    same: Annotated[
+        list[str] | None, typer.Option("--same", help="OTHER is the KPI NAME; again for more.", metavar="NAME=OTHER")
+    ] = None,
+    judge: Annotated[
+        Path | None, typer.Option("--judge", help="A recipe whose [evaluate.judge] says which answers are better.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write a page with the intervals as plots.")] = None,
+    junit: Junit = None,
+    markdown: Markdown = None,
     as_json: AsJson = False,
-) -> None:
-    """Paired statistics of two evaluations of the same items: b against a."""
-    from luthier.evaluate.comparison import compare as compare_folders
+) -> None:  # fmt: skip
+    """Paired statistics of evaluations of the same items: every other one against the first."""
+    from luthier.evaluate.ci.findings import CiFiles
+    from luthier.recipes.compare import main as recipe_main
 
-    comparison = compare_folders(a, b)
-    if as_json:
-        print_json(comparison.to_json())
-    else:
-        print_line("\n".join(comparison.lines()))
+    ci = CiFiles(junit=junit, markdown=markdown)
+    found = recipe_main(given, same=same or [], page=out, ci=ci, judge=judge, say=says(as_json))
+    print_found(found.to_json() if as_json else found, lambda one: one.lines(), as_json=as_json)
+    raise typer.Exit(found.exit_status)
 
 
 @app.command()
@@ -305,67 +319,6 @@ def check(recipe: Recipe, overrides: Overrides = None, as_json: AsJson = False) 
     else:
         print_line("\n".join(recipe_check.lines(proofs)))
     raise typer.Exit(0 if all(proof.passed for proof in proofs) else 1)
-
-
-RunsDir = Annotated[Path, typer.Argument(help="A folder of runs, or a run.")]
-
-
-@runs_app.command("list")
-def runs_list(folder: RunsDir = Path(), as_json: AsJson = False) -> None:
-    """Every run in a folder: what it is, how far it is, what it came to, the room that it takes."""
-    from luthier.recipes.runs import list_lines, listed
-
-    print_found(listed(folder), list_lines, as_json=as_json)
-
-
-@runs_app.command("compare")
-def runs_compare(
-    runs: Annotated[list[Path], typer.Argument(help="Two run folders or more.", show_default=False)],
-    as_json: AsJson = False,
-) -> None:
-    """In what runs differ: config, inputs, libraries; and their numbers side by side."""
-    from luthier.recipes.runs import compare_lines, compared
-
-    print_found(compared(runs), compare_lines, as_json=as_json)
-
-
-@runs_app.command("clean")
-def runs_clean(
-    folder: RunsDir = Path(),
-    is_sure: Annotated[bool, typer.Option("--yes", help="Remove; without it, only show.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """What can be removed without losing a result, and how many bytes that frees."""
-    from luthier.recipes.runs import clean_lines, cleaned
-
-    print_found(cleaned(folder, is_sure=is_sure), clean_lines, as_json=as_json)
-
-
-@versions_app.command("list")
-def versions_list(run: RunDir, as_json: AsJson = False) -> None:
-    """Every version with its status and the gate's word."""
-    from luthier.recipes.versions import listed, to_json
-
-    if as_json:
-        print_json(to_json(run))
-    else:
-        print_line("\n".join(listed(run)))
-
-
-@versions_app.command("promote")
-def versions_promote(name: Annotated[str, typer.Argument(help="For example v2.")], run: RunDir) -> None:
-    """Make a version current: RUN/model becomes it."""
-    from luthier.recipes.versions import promote
-
-    print_line(promote(run, name))
-
-
-@versions_app.command("rollback")
-def versions_rollback(run: RunDir) -> None:
-    """Make the version before the current one current again: RUN/model becomes it."""
-    from luthier.recipes.versions import rollback
-
-    print_line(rollback(run))
 
 
 def main() -> None:

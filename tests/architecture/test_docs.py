@@ -21,6 +21,7 @@ from luthier.config import Config, all_keys, load_config, nested_config, parse_o
 from luthier.curate.files.reading import READERS
 from luthier.curate.shapes.recognising import SHAPES
 from luthier.evaluate.config import EvaluateConfig
+from luthier.evaluate.suite_file import SuiteFile
 from luthier.graders import GRADERS, grader_by_name
 from luthier.recipes.evaluate import EvaluateRecipe
 from luthier.recipes.loading import KINDS
@@ -161,9 +162,11 @@ def test_every_recipe_validates(text, tmp_path):
 
 
 def kind_of(data: dict[str, Any]) -> type[Config]:
-    """The config of a TOML file on a page: a task, the settings of a collection, or the recipe that it names."""
+    """The config of a TOML file on a page: a task, a suite, the settings of a collection, or the recipe it names."""
     if "templates" in data:
         return TaskFile
+    if {"version", "items"} <= data.keys():
+        return SuiteFile
     return CollectionFile if data.keys() & {"unseen_templates", "held_out"} else KINDS[data.get("recipe", "tune")]
 
 
@@ -203,9 +206,9 @@ def test_the_recipe_reference_is_current():
 def test_the_recipe_reference_lists_every_key_once():
     rows = [line.split("|")[1].strip(" `") for line in reference().splitlines() if line.startswith("| `")]
     keys = [key for _, kind in PARTS for key in all_keys(kind) if nested_config(key.spec) is None]
-    others = ("prefer.", "tasks.mixture.")
+    others = ("prefer.", "tasks.mixture.", "writer.")
     shown = {key.path for key in keys if not key.path.startswith(others)}
-    assert set(rows) == shown, "prefer has the keys of train, tasks.mixture those of train.mixture"
+    assert set(rows) == shown, "prefer has the keys of train, tasks.mixture those of train.mixture, writer those of evaluate.judge.writer"
     repeated = {row for row in rows if rows.count(row) > 1}
     assert repeated == {"recipe", "data.files", *(f"evaluate.{name}" for name in SHARED_NAMES)}, "keys of two recipes"
 

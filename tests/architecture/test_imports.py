@@ -18,8 +18,8 @@ SRC = Path(luthier.__file__).parent
 ROOT = Path(__file__).parents[2]
 LAYERS = [
     ["errors"],
-    ["config", "provenance", "languages", "refusals", "records", "stats", "similarity", "privacy"],
-    ["runs", "versions", "tasks", "tracking", "live"],
+    ["config", "provenance", "languages", "refusals", "records", "stats", "similarity", "privacy", "people"],
+    ["runs", "versions", "tasks", "tracking", "live", "asking"],
     ["models", "graders", "traces", "reports", "terminal"],
     ["curate", "select", "train", "evaluate", "serve", "monitor", "improve"],
     ["demo"],

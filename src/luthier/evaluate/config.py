@@ -4,17 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from luthier.asking.config import WriterConfig
 from luthier.config import Config, known_as
+from luthier.evaluate.bias.config import SwapsConfig
 from luthier.records import Sampling
+
+
+class JudgeConfig(Config):
+    """[evaluate.judge]: a model that scores answers (grader "judge") and decides between two (`luthier compare`)."""
+
+    writer: WriterConfig
+    """Who judges. Its temperature is 0 unless it is stated here."""
+    rubric: str | None = Field(None, json_schema_extra=known_as("criteria", "instructions"))
+    """What the scores from 1 to 5 mean and, of two answers, what makes one the better; without it, words of ours."""
+    max_requests: int | None = Field(None, ge=1, json_schema_extra=known_as("request_budget"))
+    """Calls of the judge that may be made, over all commands that share its journal; then answers stay undecided."""
+    max_tokens: int | None = Field(None, ge=1, json_schema_extra=known_as("token_budget"))
+    """Tokens of its requests and answers that may be used."""
 
 
 class EvaluateConfig(Config):
     """[evaluate]: how a model is examined."""
 
     graders: tuple[str, ...] = Field(("auto",), min_length=1, json_schema_extra=known_as("metrics", "kpis"))
-    """One KPI each: auto, exact, choice, numeric, rouge_l, chrf, constraints, or your own as "file.py:function"."""
+    """One KPI each: auto, a grader of docs/graders.md by its name, judge, or your own as "file.py:function"."""
     max_new_tokens: int = Field(64, ge=1, json_schema_extra=known_as("max_tokens", "max_length"))
     """Tokens after which an answer is cut."""
     temperature: float = Field(0.0, ge=0)
@@ -26,13 +41,23 @@ class EvaluateConfig(Config):
     shots: int = Field(4, ge=0, json_schema_extra=known_as("num_fewshot", "few_shot"))
     """Solved examples in the plain-text prompt that a base model is given for a fair comparison."""
     suites: tuple[Path, ...] = Field((), json_schema_extra=known_as("benchmarks", "tasks"))
-    """Further files of items, of any recognised shape; each is evaluated and reported apart from the held-out rows."""
+    """Further files of items, of any recognised shape, or suites; each is evaluated and reported apart."""
     plain_text: tuple[Path, ...] = ()
     """Plain text on which forgetting is measured: the base's perplexity, and the tuned model's."""
     max_items: int | None = Field(None, ge=1, json_schema_extra=known_as("limit", "max_samples"))
     """At most this many items of each suite, the same for every model; without it, all."""
     batch_rows: int = Field(32, ge=1, json_schema_extra=known_as("batch_size"))
     """Prompts answered side by side; changes speed and memory, never a score."""
+    judge: JudgeConfig | None = None
+    """A model that judges; the grader "judge" needs it, and `luthier compare --judge` reads it."""
+    bias: SwapsConfig | None = None
+    """Groups of people swapped in the held-out items, and CrowS-Pairs for information."""
+
+    @model_validator(mode="after")
+    def _has_its_judge(self) -> EvaluateConfig:
+        if "judge" in self.graders and self.judge is None:
+            raise ValueError('graders has "judge", and there is none; write the table [evaluate.judge.writer]')
+        return self
 
     def sampling(self) -> Sampling:
         """How answers are drawn."""
@@ -67,6 +92,8 @@ class GateConfig(Config):
     also sizes "how many more items"."""
     guardrails: tuple[GuardrailConfig, ...] = ()
     """What must not get worse; every one must pass."""
+    bias: tuple[str, ...] = ()
+    """Attributes of `evaluate.bias.swaps` that must make no difference larger than `evaluate.bias.margin`."""
     alpha: float = Field(0.05, gt=0, lt=1)
     """Error allowed on both sides together: 0.05 checks each bound of a 95 % interval."""
     min_items: int = Field(30, ge=2)

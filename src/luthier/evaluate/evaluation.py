@@ -20,6 +20,7 @@ from luthier.evaluate.kept_rows import Kept, Shelf
 from luthier.evaluate.kpis import Grades, Kpi, grades_by_item, item_value, kpi_table, sliced
 from luthier.evaluate.suite import Suite
 from luthier.graders import RANK_KPIS, grade_all
+from luthier.graders.instructions.grading import instruction_level
 from luthier.graders.rank import Ranking, can_be_ranked, chance, rank_grade, rank_options
 from luthier.records import (
     Completion,
@@ -139,6 +140,10 @@ def write_summary(out: Path, facts: Mapping[str, Any], items: Sequence[Example],
     for name in RANK_KPIS:
         if name in kpis:
             kpis[name]["chance"] = chance([item for item in items if item.id in by_kpi[name]])
+    for name, by_item in by_kpi.items():
+        level = instruction_level(grade for some in by_item.values() for grade in some)
+        if level.overall is not None:
+            kpis[name]["instruction_level"] = level.to_json()
     slices = {
         f"{by}s": {part: {name: kpi.to_json() for name, kpi in table.items()}
                    for part, table in sliced(items, by_kpi, by=by).items()}

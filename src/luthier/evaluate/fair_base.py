@@ -106,7 +106,8 @@ def _taken(kpi: str, evaluation: Evaluation, is_ranked: bool) -> _Taken:
             text = " = ".join(options)
             answer = Completion.of(example_id=item_id, model_id=evaluation.model_id, text=text)
             completions.append(answer)
-            chosen = [replace(rank[0], grader=kpi, completion_id=answer.id, reason="rank: " + rank[0].reason)]
+            chosen = [replace(grade, grader=kpi, completion_id=answer.id, reason="rank: " + grade.reason)
+                      for grade in rank]  # fmt: skip
         else:
             completions += evaluation.completions.get(item_id, [])
             chosen = list(generated)

@@ -10,18 +10,15 @@ difference" is never taken for "equal": a check that neither passes nor fails is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-
-from scipy import special
 
 from luthier.errors import ConfigError, Problem
 from luthier.evaluate.comparison import Comparison, KpiComparison
 from luthier.evaluate.config import GateConfig, GuardrailConfig
 from luthier.stats.intervals import Estimate
-from luthier.stats.power import items_for_difference
+from luthier.stats.power import more_items
 
 Answer = Literal["ship", "hold", "not enough evidence"]
 Outcome = Literal["pass", "fail", "unsure"]
@@ -116,7 +113,7 @@ def _check_target(kpi: KpiComparison, suite: str, config: GateConfig) -> Check:
     if difference.high < config.margin + config.worthwhile:
         return check("fail", f"{seen}; an improvement of {config.margin + config.worthwhile:g} is ruled out")
     gap = max(difference.value - config.margin, config.worthwhile)
-    needed = _more_items(difference, gap, config)
+    needed = more_items(difference, gap, alpha=config.alpha, power=TARGET_POWER)
     return check(
         "unsure", f"{seen}; could be better than {config.margin:g} or not{_about(needed, gap, difference)}", needed
     )
@@ -139,7 +136,7 @@ def _check_guardrail(kpi: KpiComparison, suite: str, guardrail: GuardrailConfig,
         return check("fail", f"{seen}; worse by more than {allowed:g}")
     # Planned for a model that is as good as the old one, unless it looks better than that.
     gap = max(difference.value, 0.0) + allowed or config.worthwhile
-    needed = _more_items(difference, gap, config)
+    needed = more_items(difference, gap, alpha=config.alpha, power=TARGET_POWER)
     return check(
         "unsure", f"{seen}; could be worse by more than {allowed:g} or not{_about(needed, gap, difference)}", needed
     )
@@ -162,15 +159,6 @@ def _find(name: str, suite: str | None, comparisons: Sequence[Comparison], *, wh
                      fix="correct the name, or add the grader to evaluate.graders")],
         )  # fmt: skip
     return chosen.kpis[name]
-
-
-def _more_items(difference: Estimate, gap: float, config: GateConfig) -> int:
-    """Further items to tell `gap` from zero, at the spread (clustering included) that these items show."""
-    z = float(special.ndtri(1 - config.alpha / 2))
-    standard_error = (difference.high - difference.low) / (2 * z)
-    sd = standard_error * math.sqrt(difference.n)
-    total = items_for_difference(gap, sd=sd, alpha=config.alpha, power=TARGET_POWER)
-    return max(1, total - difference.n)
 
 
 def _about(needed: int, gap: float, difference: Estimate) -> str:

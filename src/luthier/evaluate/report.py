@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from luthier.evaluate.bias.audit import read_audit
+from luthier.evaluate.bias.section import add_bias
 from luthier.evaluate.comparison import Comparison, compare_evaluations
+from luthier.evaluate.errors.analysis import ErrorAnalysis
+from luthier.evaluate.errors.section import add_errors
 from luthier.evaluate.evaluation import Evaluation
 from luthier.evaluate.gate import Verdict
 from luthier.evaluate.kpis import Kpi, sliced
@@ -33,6 +38,7 @@ def write_report(
     command: str,
     base: Evaluation | None = None,
     verdict: Verdict | None = None,
+    errors: ErrorAnalysis | None = None,
 ) -> None:
     """Write the page. With `base`, both models stand side by side; `command` is what makes this evaluation again."""
     comparison = compare_evaluations(base, evaluation) if base is not None else None
@@ -44,6 +50,9 @@ def write_report(
         _differences(page, comparison)
     for by in ("task", "cluster"):
         _slices(page, evaluation, base, kpi, by=by)
+    if errors is not None:
+        add_errors(page, errors)
+    add_bias(page, read_audit(evaluation.folder))
     _failures(page, evaluation)
     _samples(page, evaluation, base, kpi)
     _reproduce(page, evaluation, command)
@@ -82,6 +91,19 @@ def _kpis(page: Page, evaluation: Evaluation, base: Evaluation | None) -> None:
         "Undecided: the grader could not tell. Errors: it failed. Both are left out of the mean",
     )  # fmt: skip
     page.facts({name: meaning for name in evaluation.grades if (meaning := _meaning(name))})
+    for name in evaluation.grades:
+        _instruction_level(page, name, evaluation.summary["kpis"][name].get("instruction_level"))
+
+
+def _instruction_level(page: Page, kpi: str, level: Mapping[str, Any] | None) -> None:
+    """Accuracy with the instructions of prompts as items, where a KPI graded some."""
+    if level is not None:
+        shown = {"all": level["overall"], **level["by_id"]}
+        page.table(
+            ["instruction", "followed", "low", "high", "n"],
+            [(name, found["value"], found["low"], found["high"], found["n"]) for name, found in shown.items()],
+            f"{kpi}, instruction by instruction; intervals are clustered by prompt",
+        )
 
 
 def _differences(page: Page, comparison: Comparison) -> None:

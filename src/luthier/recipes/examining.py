@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from luthier.evaluate.config import EvaluateConfig
 from luthier.models.folders import digest
+from luthier.recipes.bias import bias_inputs, with_its_bias
+from luthier.recipes.judging import JOURNAL, graders_of, judge_model, note_agreement
 from luthier.recipes.stages import grader_files, is_reused
+from luthier.recipes.suites import examined_on, parts_of_key, settled, subject_of, with_its_graders
 from luthier.records import Example, Sampling, content_id, read_records
 from luthier.runs import Run, Stage
 from luthier.train.config import ModelConfig
 
 if TYPE_CHECKING:
     from luthier.evaluate.evaluation import Evaluation, Subject
+    from luthier.models.load import Model
 
 MOST_FORM_ITEMS = 64
 """Dev rows on which a base's plain-text form is chosen."""
@@ -41,7 +45,7 @@ class Examination:
 def examined(
     run: Run, name: str, examination: Examination, *, model: Path, folder: Path | None = None
 ) -> dict[str, Path]:
-    """One model on every suite through its chat template -> RUN/evaluate/NAME/SUITE."""
+    """One model on every suite through its chat template -> RUN/evaluate/NAME/SUITE; its bias on the first."""
     stage = _stage(run, name, examination, model, folder or run.folder / "evaluate" / name)
     if is_reused(stage, clear=_drop_stale_answers):
         return _places(stage, examination)
@@ -60,7 +64,14 @@ def examined(
     for suite, path in examination.suites.items():
         examples = sampled(list(read_records(path, Example)), examination.config)
         say_cut_prompts(loaded, examples, say=lambda line, suite=suite: run.say(f"{stage.name} | {suite}: {line}"))  # type: ignore[misc]
-    found = {suite: _evaluate(stage, suite, examination, subject, stage.folder / suite) for suite in examination.suites}
+    found = {}
+    for number, suite in enumerate(examination.suites):
+        evaluation = _evaluate(stage, suite, examination, subject, loaded, stage.folder / suite)
+        found[suite] = with_its_bias(
+            evaluation, subject, loaded, None if number else examination.config.bias,
+            sampling=examination.config.sampling(), batch_rows=examination.config.batch_rows,
+            say=lambda line, suite=suite: run.say(f"{stage.name} | {suite}: {line}"),  # type: ignore[misc]
+        )  # fmt: skip
     _measure_forgetting(loaded, examination.config, stage.folder)
     _say_scores(stage, {suite: evaluation.kpis for suite, evaluation in found.items()})
     stage.finish()
@@ -92,14 +103,16 @@ def base_examined(run: Run, examination: Examination, *, model: Path, rows: Path
     best = {}
     for suite in examination.suites:
         readings = []
-        for number, (prompting, protocol) in enumerate(ways.items()):
+        # A suite that says how it asks is asked so, and in no other way.
+        asked = ways if settled(examination.suites[suite]) is None else {"chat": None}
+        for number, (prompting, protocol) in enumerate(asked.items()):
             subject = Subject(
                 model_id=loaded.digest, model_name="base", prompting=prompting,
                 score=scorer(loaded, protocol=protocol),
                 generate=generator(loaded, protocol=protocol, batch_rows=config.batch_rows),
             )  # fmt: skip
             out = stage.folder / "readings" / suite / ("plain" if number else "chat")
-            readings.append(_evaluate(stage, suite, examination, subject, out))
+            readings.append(_evaluate(stage, suite, examination, subject, loaded, out))
         best[suite] = fair_base(readings, kpi=kpi, out=stage.folder / suite)
         stage.run.say(f"{stage.name} | {suite}: the best reading is {best[suite].reading(kpi).name}")
     _measure_forgetting(loaded, config, stage.folder)
@@ -187,10 +200,12 @@ def _stage(
     return run.stage(
         f"evaluate-{name}",
         owner=("luthier.evaluate.fair_base", "luthier.models.generate", "luthier.models.logprobs", "luthier.graders",
-               "luthier.train.documents"),
+               "luthier.train.documents", "luthier.evaluate.bias.audit"),
         inputs={**{f"suite {suite}": path for suite, path in examination.suites.items()}, **template, **texts,
+                **{key: part for suite, path in examination.suites.items()
+                   for key, part in parts_of_key(suite, path).items()},
                 **(more or {}), "model": digest(model), "examining": Path(__file__),
-                **grader_files(config.graders)},
+                **grader_files(config.graders), **judge_model(config), **bias_inputs(config.bias)},
         options={"evaluate": config.model_dump(mode="json"), "dtype": settings.dtype},
         folder=out,
     )  # fmt: skip
@@ -203,8 +218,9 @@ def _places(stage: Stage, examination: Examination) -> dict[str, Path]:
 def _drop_stale_answers(stage: Stage) -> None:
     """Completions on disk outlive a change of graders, and nothing else that an answer depends on."""
     parts = json.loads(json.dumps(stage.parts, default=str))
-    parts["inputs"] = {k: v for k, v in parts["inputs"].items() if not k.startswith("grader ")}
-    parts["options"]["evaluate"].pop("graders")
+    parts["inputs"] = {k: v for k, v in parts["inputs"].items() if not k.startswith(("grader ", "evaluate."))}
+    for key in ("graders", "judge", "bias"):
+        parts["options"]["evaluate"].pop(key)
     parts["source"] = {k: v for k, v in parts["source"].items() if k.startswith("luthier.models.")}
     marker = stage.folder / "answers.key"
     if not marker.is_file() or marker.read_text(encoding="utf-8") != content_id(parts):
@@ -213,17 +229,29 @@ def _drop_stale_answers(stage: Stage) -> None:
         marker.write_text(content_id(parts), encoding="utf-8")
 
 
-def _evaluate(stage: Stage, suite: str, examination: Examination, subject: Subject, out: Path) -> Evaluation:
+def _evaluate(
+    stage: Stage, suite: str, examination: Examination, subject: Subject, model: Model, out: Path
+) -> Evaluation:
+    """The subject on a suite; where that says how it asks, the model behind the subject, asked so."""
     from luthier.evaluate.evaluation import evaluate
     from luthier.evaluate.suite import Suite
-    from luthier.graders import named_graders
+
+    def say(line: str) -> None:
+        stage.run.say(f"{stage.name} | {suite}: {line}")
 
     config = examination.config
+    named = settled(examination.suites[suite])
+    if named is not None:
+        subject = subject_of(model, subject.model_name, named, batch_rows=config.batch_rows)
+        config = with_its_graders(config, named, config.graders)
+        return examined_on(named, subject, config, out=out, journal=stage.run.folder / JOURNAL, say=say)
     examples = sampled(list(read_records(examination.suites[suite], Example)), config)
-    return evaluate(
-        Suite.of(suite, examples), subject, graders=named_graders(config.graders, where="evaluate.graders"),
-        sampling=config.sampling(), out=out, say=lambda line: stage.run.say(f"{stage.name} | {suite}: {line}"),
+    graders = graders_of(config, journal=stage.run.folder / JOURNAL, say=say)
+    found = evaluate(
+        Suite.of(suite, examples), subject, graders=graders, sampling=config.sampling(), out=out, say=say
     )  # fmt: skip
+    note_agreement(graders, examples, out=out, say=say)
+    return found
 
 
 def _say_scores(stage: Stage, kpis: Mapping[str, Mapping[str, Any]], *, only: str | None = None) -> None:

@@ -18,6 +18,7 @@ from luthier.improve.cycle import CycleResult, Decision, Steps, Trained, improve
 from luthier.recipes import stages
 from luthier.recipes.examining import Examination, examined
 from luthier.recipes.model_card import write_model_card
+from luthier.recipes.suites import suite_name
 from luthier.recipes.tune import TuneRecipe, chosen_base
 from luthier.records import Example, Preference, read_records, write_records
 from luthier.runs import Run
@@ -112,7 +113,7 @@ def _held_out_keys(recipe: TuneRecipe, run: Run) -> set[str]:
 
 def _further_suites(recipe: TuneRecipe, run: Run) -> dict[str, Path]:
     """The suites that the recipe names, as the run converted them."""
-    return {path.stem: run.folder / "suites" / f"{path.stem}.jsonl" for path in recipe.evaluate.suites}
+    return {name: run.folder / "suites" / f"{name}.jsonl" for name in map(suite_name, recipe.evaluate.suites)}
 
 
 def _keys(record: Example | Preference) -> tuple[str, ...]:
@@ -164,10 +165,12 @@ def _evaluate(recipe: TuneRecipe, run: Run) -> Callable[[Path, Sequence[Example]
 
 def _gate(recipe: TuneRecipe) -> Callable[[Path, Path, float], Decision]:
     def gate(before: Path, after: Path, alpha: float) -> Decision:
+        from luthier.evaluate.bias.audit import read_audit
+        from luthier.evaluate.bias.guardrail import with_bias
         from luthier.evaluate.comparison import compare
         from luthier.evaluate.gate import decide
 
-        names = [before.name, *(path.stem for path in recipe.evaluate.suites)]
+        names = [before.name, *map(suite_name, recipe.evaluate.suites)]
         comparisons = [compare(before.parent / name, after.parent / name) for name in names]
         # The run's held-out rows are part of the holdout's suite here.
         guardrails = tuple(
@@ -176,6 +179,7 @@ def _gate(recipe: TuneRecipe) -> Callable[[Path, Path, float], Decision]:
         )
         config = recipe.gate.model_copy(update={"alpha": alpha, "guardrails": guardrails})
         verdict = decide(comparisons, config=config)
+        verdict = with_bias(verdict, config.bias, read_audit(after), suite=comparisons[0].suite_name)
         numbers = {**verdict.to_json(), "comparison": comparisons[0].kpis[recipe.gate.kpi].to_json()}
         return Decision(is_promoted=verdict.answer == "ship", word=verdict.answer, numbers=numbers)
 

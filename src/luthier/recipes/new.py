@@ -1,8 +1,9 @@
-"""A first recipe: for somebody's files, for a study of tasks, or for rows that a model writes."""
+"""A first recipe: for somebody's files, for a study of tasks, or for rows that a model writes; or a first suite."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from random import Random
 
 from luthier.curate.rows import UNUSABLE, recognise
 from luthier.errors import ConfigError, Problem
+from luthier.evaluate.suite_file import suite_file
 from luthier.tasks import Collection, TasksConfig
 
 TEMPLATE = """# Written by `luthier new`. Every key: docs/recipe.md. Run it with: luthier run {name}
@@ -31,6 +33,23 @@ optim.lr = {lr}
 [run]
 dir = "runs/{stem}"
 """
+SUITE = """# Written by `luthier new suite`. Every key: docs/evaluate.md. Paths are relative to this file.
+name = {name}
+version = "1"
+items = {files}
+graders = ["auto"]
+
+[sampling]
+max_new_tokens = 64
+
+[prompting]
+protocol = "chat"
+
+# Each item may be asked in several phrasings; its score is then the mean over them.
+# [[phrasings]]
+# name = "as it is"
+# prompt = "{{prompt}}"
+"""
 STUDY = Path(__file__).parent / "study.toml"
 """The practice world's study; one of other tasks begins as a copy."""
 SYNTHESISE = Path(__file__).parent / "synthesise.toml"
@@ -45,9 +64,11 @@ def write_new(kind: str, *, files: Sequence[Path], model: str | None, out: Path 
         return write_study_recipe(out or Path("study.toml"), data=files, model=model)
     if kind == "synthesise":
         return write_synthesise_recipe(out or Path("synthesise.toml"), files=files, model=model)
+    if kind == "suite":
+        return write_suite(out or Path("suite.toml"), files=files, model=model)
     if kind != "tune":
-        raise _unusable("the recipe cannot be written", "luthier new", repr(kind), '"tune", "study" or "synthesise"',
-                        "choose one")  # fmt: skip
+        raise _unusable("the recipe cannot be written", "luthier new", repr(kind),
+                        '"tune", "study", "synthesise" or "suite"', "choose one")  # fmt: skip
     if not files:
         raise _unusable("the recipe cannot be written", "luthier new", "no --data", "at least one file of rows",
                         "add --data FILE; `luthier new study` needs none")  # fmt: skip
@@ -105,6 +126,24 @@ def write_study_recipe(out: Path, *, data: Sequence[Path], model: str | None) ->
     tasks, clusters = len(collection.tasks), len(collection.clusters)
     return [f"{data[0] if data else 'the practice world'}: {tasks} tasks in {clusters} clusters",
             f"wrote {out}; next: luthier run {out}"]  # fmt: skip
+
+
+def write_suite(out: Path, *, files: Sequence[Path], model: str | None) -> list[str]:
+    """Write a suite of the files; returns what was recognised in each, and the line that uses it."""
+    _refuse_to_overwrite(out)
+    if not files or model is not None:
+        found = "no --data" if not files else f"--model {model}"
+        raise _unusable("the suite cannot be written", "luthier new suite", found, "files of items, and no model",
+                        "name items with --data; a model is named where the suite is used")  # fmt: skip
+    shapes = recognise(list(files))
+    lines = [f"{path}: " + ", ".join(f"{count:,} {shape}" for shape, count in found.items())
+             for path, found in shapes.items()]  # fmt: skip
+    places = [os.path.relpath(path, out.parent) for path in files]
+    place = out.resolve().parent.name if out.name == "suite.toml" else out.stem
+    name = re.sub(r"[^\w.-]+", "-", place).strip("-.") or "suite"
+    _write(out, SUITE.format(name=json.dumps(name, ensure_ascii=False), files=json.dumps(places, ensure_ascii=False)))
+    suite_file(out)
+    return [*lines, f"wrote {out}; next: luthier evaluate --model DIR --suite {out} --out evaluation"]
 
 
 def write_synthesise_recipe(out: Path, *, files: Sequence[Path], model: str | None) -> list[str]:

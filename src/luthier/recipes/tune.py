@@ -7,7 +7,7 @@ Costs what your data and model cost; on dolly's 15,000 rows with a model of 260,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,10 +18,15 @@ from luthier.config import Config
 from luthier.curate.config import CurateConfig, DataConfig
 from luthier.errors import ConfigError, DataError, Problem
 from luthier.evaluate.config import EvaluateConfig, GateConfig
+from luthier.evaluate.suite_file import is_suite, suite_file
 from luthier.improve.config import ImproveConfig
 from luthier.models.folders import digest
 from luthier.recipes import stages
+from luthier.recipes.bias import check_bias
+from luthier.recipes.error_analysis import analysed
 from luthier.recipes.examining import Examination, base_examined, examined
+from luthier.recipes.judging import JUDGE, check_judge
+from luthier.recipes.suites import opened_suite, settle, suite_files, suite_name, unsettle
 from luthier.records import Example, Preference, read_records, write_records
 from luthier.runs import Run, sha256, write_json
 from luthier.select.config import SelectConfig
@@ -29,6 +34,7 @@ from luthier.train.config import ModelConfig, RunConfig, TrainConfig
 from luthier.versions import Register
 
 if TYPE_CHECKING:
+    from luthier.evaluate.ci.findings import CiFiles
     from luthier.evaluate.comparison import Comparison
     from luthier.evaluate.gate import Verdict
 
@@ -74,9 +80,13 @@ class Outcome:
 
 def main(
     recipe: TuneRecipe, *, echo: Callable[[str], None], step_echo: Callable[[str], None] | None,
-    watch: Callable[[dict[str, Any]], None] | None = None,
+    watch: Callable[[dict[str, Any]], None] | None = None, ci: CiFiles | None = None,
+    command: str = "",
 ) -> int:  # fmt: skip
-    """Run the recipe; the exit status is the gate's: 0 ship, 1 hold, 3 not enough evidence."""
+    """Run the recipe; the exit status is the gate's: 0 ship, 1 hold, 3 not enough evidence.
+
+    `ci` is what to write for continuous integration, and `command` what does the run again.
+    """
     check_before_running(recipe)  # before the folder of an earlier run is touched
     run = stages.opened(recipe.run.dir, recipe, echo=echo, step_echo=step_echo, watch=watch)
     outcome = tune(recipe, run)
@@ -86,6 +96,11 @@ def main(
         run.say(f"gate | {line}")
     run.say(f"report | {outcome.report}")
     run.say(f"serve with: luthier serve --model {recipe.run.dir}")
+    if ci is not None and ci.is_wanted:
+        from luthier.evaluate.ci.findings import of_run
+
+        ci.write(of_run(outcome.against_base, outcome.verdict, folder=run.folder, title=f"Run {run.folder.name}",
+                        command=command))  # fmt: skip
     return EXIT[outcome.verdict.answer]
 
 
@@ -111,6 +126,7 @@ def tune(recipe: TuneRecipe, run: Run) -> Outcome:
         **{name: examined(run, name, examination, model=model) for name, model in models.items()},
     }
     outcome = _decided(recipe, run, models, evaluations)
+    _analysed(recipe, run, rows, outcome)
     _register(recipe, run, rows, outcome)
     run.finish()
     return outcome
@@ -120,6 +136,8 @@ def _decided(
     recipe: TuneRecipe, run: Run, models: Mapping[str, Path], evaluations: Mapping[str, Mapping[str, Path]]
 ) -> Outcome:
     """The preference round stands only if its own gate says ship; then the gate judges what stands against the base."""
+    from luthier.evaluate.bias.audit import read_audit
+    from luthier.evaluate.bias.guardrail import with_bias
     from luthier.evaluate.comparison import compare
     from luthier.evaluate.gate import decide
     from luthier.recipes.model_card import write_model_card
@@ -136,6 +154,8 @@ def _decided(
         standing = "preferred" if answer.answer == "ship" else "tuned"
     against_base = against("base", standing)
     verdict = decide(list(against_base.values()), config=recipe.gate)
+    audit = read_audit(evaluations[standing]["held_out"])
+    verdict = with_bias(verdict, recipe.gate.bias, audit, suite="held_out")
     write_json(run.folder / "gate.json", verdict.to_json() | {"model": digest(models[standing])})
     write_model_card(run.folder, models[standing])
     model = stages.stand(models[standing], run.folder)
@@ -145,6 +165,16 @@ def _decided(
     )  # fmt: skip
     write_run_report(outcome, run.folder, title=f"Run {run.folder.name}", kpi=recipe.gate.kpi)
     return outcome
+
+
+def _analysed(recipe: TuneRecipe, run: Run, rows: Path, outcome: Outcome) -> None:
+    """RUN/errors: where the model that stands is weak on the held-out rows, and the curated rows that have to do with
+    it."""
+    from luthier.evaluate.evaluation import read_evaluation
+
+    base, standing = (read_evaluation(outcome.evaluations[name]["held_out"]) for name in ("base", outcome.standing))
+    analysed(standing, base=base, kpi=recipe.gate.kpi, out=run.folder / "errors", say=run.say,
+             training=read_records(rows / "train.jsonl", Example))  # fmt: skip
 
 
 def chosen_base(recipe: TuneRecipe, run: Run, rows: Path) -> ModelConfig:
@@ -168,7 +198,6 @@ def _suites(recipe: TuneRecipe, run: Run, rows: Path) -> dict[str, Path]:
     if not recipe.evaluate.suites:
         return suites
     from luthier.curate.duplicates import Placed
-    from luthier.curate.rows import read_examples
 
     learnt: list[Example | Preference] = [
         *read_records(rows / "train.jsonl", Example),
@@ -176,32 +205,46 @@ def _suites(recipe: TuneRecipe, run: Run, rows: Path) -> dict[str, Path]:
     ]
     taught = {key for p in (Placed.of("", record) for record in learnt) for key in (p.prompt_key, *p.earlier_keys)}
     for path in recipe.evaluate.suites:
-        if path.stem in suites:
+        name = suite_name(path)
+        if name in suites:
             raise ConfigError(
                 "two suites have one name",
-                [Problem(where=f"evaluate.suites: {path}", found=repr(path.stem),
-                         expected="a file name of its own (held_out is taken)", fix="rename the file")],
+                [Problem(where=f"evaluate.suites: {path}", found=repr(name),
+                         expected="a name of its own (held_out is taken)", fix="rename the file or the suite")],
             )  # fmt: skip
-        target = run.folder / "suites" / f"{path.stem}.jsonl"
-        found = read_examples([path], quarantine=target.with_suffix(".quarantine.jsonl"))
-        if not found.examples:
-            raise DataError(
-                "there is nothing to evaluate on",
-                [Problem(where=f"evaluate.suites: {path}", found="only preferences", expected="at least one example",
-                         fix="remove the file from evaluate.suites")],
-            )  # fmt: skip
-        if found.problems:
-            run.say(f"suite | {path.stem}: {len(found.problems)} rows cannot be used; see {target.parent}")
-        shared = [e.source for e in found.examples if Placed.of("", e).prompt_key in taught]
+        target = run.folder / "suites" / f"{name}.jsonl"
+        examples = _settled_items(path, target, run)
+        shared = [e.source for e in examples if Placed.of("", e).prompt_key in taught]
         if shared and not recipe.data.allow_overlap:
             raise DataError(
                 f"{len(shared):,} prompts of {path} are trained on",
                 [Problem(where=source, found="a prompt of the training rows", expected="prompts that nobody trained on",
                          fix="remove it from one of them, or set data.allow_overlap = true") for source in shared],
             )  # fmt: skip
-        write_records(target, found.examples)
-        suites[path.stem] = target
+        suites[name] = target
     return suites
+
+
+def _settled_items(path: Path, target: Path, run: Run) -> Sequence[Example]:
+    """The items of a suite or of a file of items, written to `target` as the run keeps them."""
+    from luthier.curate.rows import read_examples
+
+    if is_suite(path):
+        suite = opened_suite(path, quarantine=target.parent, say=run.say)
+        settle(suite, target)
+        return suite.suite.examples
+    found = read_examples([path], quarantine=target.with_suffix(".quarantine.jsonl"))
+    if not found.examples:
+        raise DataError(
+            "there is nothing to evaluate on",
+            [Problem(where=f"evaluate.suites: {path}", found="only preferences", expected="at least one example",
+                     fix="remove the file from evaluate.suites")],
+        )  # fmt: skip
+    if found.problems:
+        run.say(f"suite | {path.stem}: {len(found.problems)} rows cannot be used; see {target.parent}")
+    unsettle(target)
+    write_records(target, found.examples)
+    return found.examples
 
 
 def check_before_running(recipe: TuneRecipe) -> None:
@@ -218,17 +261,22 @@ def check_before_running(recipe: TuneRecipe) -> None:
             )  # fmt: skip
         if config is not None and config.method == "grpo":
             grader_by_name(config.grpo.grader, where=f"{table}.grpo.grader")
-    known = {*named_graders(recipe.evaluate.graders, where="evaluate.graders"), *RANK_KPIS}
+    check_judge(recipe.evaluate)
+    check_bias(recipe.gate.bias, recipe.evaluate.bias)
+    others = [name for name in recipe.evaluate.graders if name != JUDGE]
+    known = {*({JUDGE} & {*recipe.evaluate.graders}), *named_graders(others, where="evaluate.graders"), *RANK_KPIS}
+    asked = {name for suite in recipe.evaluate.suites if is_suite(suite) for name in suite_file(suite)[1].graders}
+    asked = {*named_graders(sorted(asked - {JUDGE}), where="the graders of a suite")}
     named = [("gate.kpi", recipe.gate.kpi)]
     named += [(f"gate.guardrails.{n}.kpi", guardrail.kpi) for n, guardrail in enumerate(recipe.gate.guardrails)]
-    unknown = [(where, kpi) for where, kpi in named if kpi not in known]
+    unknown = [(where, kpi) for where, kpi in named if kpi not in known | (asked if where != "gate.kpi" else set())]
     if unknown:
         raise ConfigError(
             "the gate cannot be applied",
             [Problem(where=where, found=repr(kpi), expected=f"one of {', '.join(sorted(known))}",
                      fix="correct it, or add it to evaluate.graders") for where, kpi in unknown],
         )  # fmt: skip
-    suites = {"held_out", *(path.stem for path in recipe.evaluate.suites)}
+    suites = {"held_out", *map(suite_name, recipe.evaluate.suites)}
     strangers = [(n, g.suite) for n, g in enumerate(recipe.gate.guardrails) if g.suite and g.suite not in suites]
     if strangers:
         raise ConfigError(
@@ -237,7 +285,8 @@ def check_before_running(recipe: TuneRecipe) -> None:
                      expected=f"one of {', '.join(sorted(suites))}",
                      fix="correct the name, or add the file to evaluate.suites") for n, suite in strangers],
         )  # fmt: skip
-    check_files([*recipe.data.files, *recipe.data.held_out, *recipe.evaluate.suites])
+    rows = [file for suite in recipe.evaluate.suites for file in suite_files(suite)]
+    check_files([*recipe.data.files, *recipe.data.held_out, *rows])
     for path in (*recipe.evaluate.plain_text, *filter(None, [recipe.model.chat_template])):
         sha256(path)
     if recipe.select is None:

@@ -47,7 +47,7 @@ def test_the_difference_is_b_minus_a_clustered_by_task_with_mcnemar_beside_it(tm
     x, y = ([e.values("auto")[i] for i in ids] for e in (a, b))
     expected = paired_interval(x, y, [a.items[i].task for i in ids])
     assert (kpi.difference.low, kpi.difference.high) == (expected.low, expected.high)
-    assert kpi.difference.method == "paired, t over 6 tasks (jackknife)"
+    assert kpi.difference.method == "paired, t over 6 tasks (CR2)"
     assert kpi.difference.value > 0.3
     assert kpi.better + kpi.worse == sum(p != q for p, q in zip(x, y, strict=True))
     assert kpi.mcnemar_p == mcnemar_exact(kpi.worse, kpi.better)

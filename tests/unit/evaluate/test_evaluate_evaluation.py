@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 from small_suite import make_suite, right_at, run
 
@@ -22,7 +23,7 @@ def test_an_evaluation_states_each_kpi_with_its_interval_and_what_it_rests_on(tm
     expected = score_interval(list(values.values()), [evaluation.items[i].task for i in values])
     assert (auto["value"], auto["low"], auto["high"]) == (expected.value, expected.low, expected.high)
     assert (auto["n"], auto["undecided"], auto["errors"]) == (60, 0, 0)
-    assert auto["method"] == "Wilson over 6 tasks (jackknife)"
+    assert auto["method"] == "score interval over 6 tasks"
     assert set(summary["tasks"]) == {f"task{k}" for k in range(6)}
     assert summary["tasks"]["task0"]["auto"]["n"] == 10
     assert summary["clusters"]["cluster1"]["auto"]["n"] == 30
@@ -32,7 +33,8 @@ def test_an_evaluation_states_each_kpi_with_its_interval_and_what_it_rests_on(tm
 
 def test_few_tasks_are_not_generalised_from_and_the_method_says_so(tmp_path):
     evaluation = run(tmp_path, right_at(0.7), suite=make_suite(num_tasks=2, items_per_task=30))
-    assert evaluation.kpis["auto"].estimate.method == "Wilson over items; of these 2 tasks, too few to speak for others"
+    note = "; of these 2 tasks, too few to speak for others"
+    assert evaluation.kpis["auto"].estimate.method == f"Wilson or mid-p over items{note}"
 
 
 def test_grades_are_on_disk_before_any_statistic(tmp_path, monkeypatch):
@@ -45,6 +47,35 @@ def test_grades_are_on_disk_before_any_statistic(tmp_path, monkeypatch):
     assert len(list(read_records(tmp_path / "grades.jsonl", Grade))) == 60
     assert len(list(read_records(tmp_path / "completions.jsonl", Completion))) == 60
     assert len(list(read_records(tmp_path / "items.jsonl", Example))) == 60
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (lambda: 2.0**100_000, "OverflowError: (34, 'Numerical result out of range')"),
+        (lambda: 10**5000, "OverflowError: int too large to convert to float"),
+        (lambda: "good", "the grader returned a text, expected 0..1 or None"),
+        (lambda: 1j, "TypeError: float() argument must be a string or a real number, not 'complex'"),
+        (lambda: float("inf"), "the grader returned inf, expected 0..1 or None"),
+    ],
+)
+def test_a_metric_that_overflows_costs_that_metric_only(tmp_path, value, reason):
+    def broken(example, completion):
+        return Grade(completion_id=completion.id, example_id=example.id, grader="broken", value=value())
+
+    evaluation = run(tmp_path, right_at(0.5), graders={"broken": broken, "exact": GRADERS["exact"]})
+    assert evaluation.kpis["broken"].errors == 60 and evaluation.kpis["exact"].value == 0.5
+    assert {grades[0].reason for grades in evaluation.grades["broken"].values()} == {reason}
+
+
+def test_a_grade_is_a_plain_number_about_what_was_asked(tmp_path):
+    def careless(example, completion):
+        return Grade(completion_id="other", example_id="other", grader="careless", value=np.float32(0.5), reason=7)
+
+    evaluation = run(tmp_path, right_at(0.5), graders={"careless": careless})
+    kept = [grade for grades in evaluation.grades["careless"].values() for grade in grades]
+    assert {grade.example_id for grade in kept} == set(evaluation.items)
+    assert {(grade.value, grade.reason) for grade in kept} == {(0.5, "7")}
 
 
 def test_a_grader_that_fails_costs_only_its_kpi(tmp_path):

@@ -58,3 +58,17 @@ def test_evaluation_imports_no_torch():
     modules = "evaluation, comparison, gate, fair_base, report, config, suite"
     code = f"import sys; from luthier.evaluate import {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_instructions_are_counted_one_by_one_in_the_summary_and_on_the_page(tmp_path):
+    asked = [{"id": "punctuation:no_comma"}, {"id": "change_case:english_lowercase"}]
+    items = [Example.of([Message(role="user", content=f"item {k}?")], grading={"grader": "instructions", "instructions": asked})
+             for k in range(6)]  # fmt: skip
+    evaluation = run(tmp_path / "b", lambda example: "all small, with a comma", suite=Suite.of("items", items))
+    level = evaluation.summary["kpis"]["auto"]["instruction_level"]
+    assert evaluation.kpis["auto"].value == 0.0 and (level["overall"]["value"], level["overall"]["n"]) == (0.5, 12)
+    assert {name: found["value"] for name, found in level["by_id"].items()} == {
+        "punctuation:no_comma": 0.0, "change_case:english_lowercase": 1.0}  # fmt: skip
+    assert "instruction by instruction" in page(tmp_path, evaluation)
+    plain = run(tmp_path / "c", right_at(0.5))
+    assert "instruction_level" not in plain.summary["kpis"]["auto"]

@@ -9,6 +9,7 @@ from small_collection import write_collection
 
 from luthier.config import load_config
 from luthier.errors import ConfigError
+from luthier.evaluate.suite_file import suite_file
 from luthier.recipes import new
 from luthier.recipes.loading import as_synthesise, load_recipe
 from luthier.recipes.new import write_new
@@ -48,7 +49,7 @@ def test_a_recipe_for_rows_that_a_model_writes_names_your_files_and_its_own_run(
     assert f"luthier run {out}" in lines[0] and f"luthier run {out}" in out.read_text()
     with pytest.raises(ConfigError, match="the recipe is there already"):
         write_new("synthesise", files=[], model=None, out=out)
-    with pytest.raises(ConfigError, match='"tune", "study" or "synthesise"'):
+    with pytest.raises(ConfigError, match='"tune", "study", "synthesise" or "suite"'):
         write_new("prune", files=[], model=None, out=tmp_path / "other.toml")
 
 
@@ -63,3 +64,17 @@ def test_a_key_that_the_copied_recipe_lacks_is_no_silent_nothing():
     with pytest.raises(AssertionError, match="tasks stands 0 times"):
         new._set("[study]\nseeds = [1]\n", "tasks", "[2]")
     assert new._insert("[study]\nseeds = [1]\n", "tasks", "[2]", after="seeds") == "[study]\nseeds = [1]\ntasks = [2]\n"
+
+
+def test_a_new_suite_names_its_items_from_where_it_stands_and_overwrites_none(tmp_path):
+    items = tmp_path / "items.jsonl"
+    items.write_text('{"prompt": "Which?", "targets": ["this"]}\n', encoding="utf-8")
+    out = tmp_path / "my suite" / "suite.toml"
+    lines = write_new("suite", files=[items], model=None, out=out)
+    assert str(items) in lines[0] and f"--suite {out}" in lines[-1]
+    _, found = suite_file(out.parent)
+    assert found.name == "my-suite" and [item.resolve() for item in found.items] == [items]
+    for files, model, said in (([items], None, "a name that is free"), ([], None, "no --data"), ([items], "m", "--model m")):
+        place = out if said.startswith("a name") else tmp_path / "other.toml"
+        with pytest.raises(ConfigError, match=said):
+            write_new("suite", files=files, model=model, out=place)

@@ -432,6 +432,47 @@ def test_few_shot_prompts_with_too_few_examples_are_counted_on_the_page(tmp_path
     assert "with fewer examples" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+def cells_of(folder, head):
+    """The rows of the first table whose columns begin so."""
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    found = ElementTree.fromstring(f"<all>{''.join(re.findall('<table.*?</table>', html))}</all>".replace("&nbsp;", " "))
+    rows = ([["".join(cell.itertext()) for cell in row] for row in table.iter("tr")] for table in found)
+    return next(table for table in rows if table[0][: len(head)] == head)
+
+
+def test_transfers_are_one_line_of_the_certificate_but_for_those_that_overlap(tmp_path):
+    arms = [*block_arms(1, 0), *extra_arms(1, 0)]
+    transfers = [one for one in arms if one["arm"]["kind"] == "transfer"]
+    for number, one in enumerate(transfers):
+        one["certificate"] = {"exact": 0, "near": 0, "rows": 0, "sources": 0, "dropped": number}
+    assert len(transfers) == 4
+    write_arms(tmp_path, arms)
+    write_study(tmp_path)
+    told = cells_of(tmp_path, ["trained on", "arms", "same prompt"])
+    assert told[-1] == ["few examples of a new task, together", "4", "0", "0", "0", "0", "6"]
+    assert [row[0] for row in told[1:-1]] == ["1 cluster", "2 clusters", "all 4 clusters", "without instructions",
+                                              "only lists 0"]  # fmt: skip
+    transfers[-1]["certificate"]["near"] = 2
+    write_arms(tmp_path, arms)
+    write_study(tmp_path)
+    *_, apart, together = cells_of(tmp_path, ["trained on", "arms", "same prompt"])
+    assert apart == ["32 examples of words 0, every weight trained, from the tuned model", "1", "0", "2", "0", "0", "3"]
+    assert together == ["few examples of a new task, together", "3", "0", "0", "0", "0", "3"]
+
+
+def test_the_share_of_rows_turned_around_is_left_out_where_no_arm_has_it(whole, tmp_path):
+    head = ["trained on", "blocks", "clusters", "tasks", "steps", "tokens"]
+    assert cells_of(whole[0], head)[0][6:] == ["seconds", "last loss"]
+    arms = block_arms(1, 0)
+    arms[1]["train"]["inverted_rows"] = 500
+    write_arms(tmp_path, arms)
+    write_study(tmp_path)
+    table = cells_of(tmp_path, head)
+    assert table[0][6:] == ["rows turned around", "seconds", "last loss"]
+    assert sorted({row[6] for row in table[1:]}) == ["-", "10 %"]
+    assert "Rows turned around are" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_overlap_is_a_verdict(tmp_path):
     arms = block_arms(1, 0)
     arms[1]["certificate"]["near"] = 2

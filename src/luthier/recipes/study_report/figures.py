@@ -7,7 +7,14 @@ from typing import Any
 
 from luthier.recipes.study_report.arms import RUNG_NAMES
 from luthier.recipes.study_report.readings import FEW, ZERO
-from luthier.recipes.study_report.words import BASE_NAMES, arm_name, difference_of, score_of, score_words
+from luthier.recipes.study_report.words import (
+    BASE_NAMES,
+    arm_name,
+    difference_of,
+    score_of,
+    score_words,
+    way_name,
+)
 from luthier.recipes.studying.measures import COPY
 from luthier.reports import Interval, interval_plot
 from luthier.reports.curves import Curve, Level, Point, curve_plot
@@ -87,7 +94,6 @@ def _transfers(study: Json, score: str) -> Iterator[tuple[str, str, str]]:
                 curves.append(Curve(name, points))
         if not curves:
             continue
-        words = "every weight trained" if way == "full" else f"trained by {way}"
         yield (f"transfer-{way}", curve_plot(curves, x_label="examples of the new task (log scale)", y_label=score),
-               f"Learning a task of an unseen cluster, {words}. The same tasks throughout, which have every number. "
-               "Bars: 95 %")  # fmt: skip
+               f"Learning a task of an unseen cluster, {way_name(way)}. The same tasks throughout, which have every "
+               "number. Bars: 95 %")  # fmt: skip

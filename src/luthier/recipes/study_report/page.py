@@ -183,12 +183,17 @@ def _arms(page: Page, study: Json, drawn: Mapping[str, tuple[str, str]]) -> None
                                        for rung in RUNGS)] for g in others]  # fmt: skip
         page.table(["trained on", *RUNG_NAMES.values()], rows,
                    "Each arm less that of all clusters, generated, paired item by item")  # fmt: skip
+    are_turned = any("inverted_rows" in a for a in tuned.values())
+    share = {g: f"{100 * a['inverted_rows'] / a['rows']:.0f} %" if "inverted_rows" in a else "-"
+             for g, a in tuned.items()}  # fmt: skip
     rows = [[arm_name(study, g), a["blocks"], span(a["clusters"]), span(a["tasks"]), a.get("steps"), a.get("tokens"),
-             f"{100 * a['inverted_rows'] / a['rows']:.0f} %" if "inverted_rows" in a else "-",
-             a.get("seconds"), a.get("loss")] for g, a in tuned.items()]  # fmt: skip
-    page.table(["trained on", "blocks", "clusters", "tasks", "steps", "tokens", "rows turned around", "seconds",
-                "last loss"], rows, "Training, means over blocks. Rows turned around are in inverted templates, all of "
-               f"which arms of fewer plain templates keep. {_equality(tuned)}")  # fmt: skip
+             *([share[g]] if are_turned else []), a.get("seconds"), a.get("loss")]
+            for g, a in tuned.items()]  # fmt: skip
+    turned = ("Rows turned around are in inverted templates, all of which arms of fewer plain templates keep. "
+              if are_turned else "")  # fmt: skip
+    page.table(["trained on", "blocks", "clusters", "tasks", "steps", "tokens",
+                *(["rows turned around"] if are_turned else []), "seconds", "last loss"], rows,
+               f"Training, means over blocks. {turned}{_equality(tuned)}")  # fmt: skip
 
 
 def _tasks(page: Page, study: Json) -> None:
@@ -242,14 +247,24 @@ def _base(page: Page, study: Json) -> None:
 
 
 def _certificates(page: Page, study: Json) -> None:
-    rows = [[arm_name(study, g), *(a["certificate"].get(key) for key in COUNTED)]
-            for g, a in study["arms"].items() if "certificate" in a]  # fmt: skip
+    rows: list[list[Any]] = []
+    together: list[list[int]] = []
+    for group, about in study["arms"].items():
+        if "certificate" not in about:
+            continue
+        counts = [about["blocks"], *(about["certificate"].get(key) or 0 for key in COUNTED)]
+        if about["kind"] == "transfer" and not any(counts[1 : 1 + COUNTED.index("dropped")]):
+            together.append(counts)  # they are many: only one with an overlap stands by itself
+        else:
+            rows.append([arm_name(study, group), *counts])
+    if together:
+        rows.append(["few examples of a new task, together", *(sum(column) for column in zip(*together, strict=True))])
     if rows:
         page.heading("Certificate: held out means held out")
         page.table(
-            ["trained on", "same prompt", "near-duplicate", "same row", "same source as new clusters",
+            ["trained on", "arms", "same prompt", "near-duplicate", "same row", "same source as new clusters",
              "dropped before training"], rows,
-            "Training rows that overlap an item of their block, summed over blocks. What overlapped was dropped before "
+            "Training rows that overlap an item of their block, summed over arms. What overlapped was dropped before "
             "training; nothing may be left",
         )  # fmt: skip
 

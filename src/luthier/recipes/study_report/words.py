@@ -22,6 +22,8 @@ RUNG_MEANINGS = {
 }
 WORDINGS = {"none": "without instructions", "name": "with task names for instructions",
             "definition": "with definitions for instructions"}  # fmt: skip
+WAYS = {"full": "every weight trained"}
+"""Methods of a transfer that are not named after an adapter."""
 OVERLAPS = {"rouge_l": "ROUGE-L", "chrf": "chrF"}
 """Graders whose grade is no share of right answers."""
 BASE_NAMES = {ZERO: "base, better zero-shot reading", FEW: "base, few-shot", OWN: "base, few-shot of the same task"}
@@ -65,7 +67,20 @@ def arm_name(study: Json, group: str) -> str:
         return f"tuned {_last(about['base'])}"
     if kind == "specialist":
         return f"only {about.get('task') or group}"
+    if kind == "transfer":
+        start = "the tuned model" if about.get("start") == "tuned" else "the base"
+        examples = _count([about["examples"]] * 2, "example")
+        return f"{examples} of {about['task']}, {way_name(about['method'])}, from {start}"
     return group
+
+
+def way_name(method: str) -> str:
+    """How the weights of a transfer are trained.
+
+    >>> way_name("full"), way_name("lora")
+    ('every weight trained', 'trained by lora')
+    """
+    return WAYS.get(method, f"trained by {method}")
 
 
 def number(found: Json | None, *, is_signed: bool = False) -> str:

@@ -1,0 +1,1 @@
+"""Per-item logs of other evaluation programs, read as evaluations."""
