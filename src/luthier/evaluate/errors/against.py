@@ -18,6 +18,7 @@ Three comparisons, since tasks differ in difficulty by nature:
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,7 +39,7 @@ FEWEST_TASKS = 8
 FEWEST_REGRESSED = 12
 FEWEST_COMPARED = 4
 """Like items that are needed on the other side."""
-COVERED = 0.4
+COVERED: Mapping[Against, float] = {"like items": 0.4, "other tasks": 0.6, "base": 0.5}
 """A comparison speaks for a slice when it reaches this share of the slice's items."""
 
 
@@ -76,17 +77,17 @@ class Evidence:
 
 
 def evidence(
-    scores: Scores, inside: Flags, usable: Flags, against: Against, *, margin: float, covered: float = COVERED
+    scores: Scores, inside: Flags, usable: Flags, against: Against, *, margin: float, is_partial: bool = False
 ) -> Evidence | None:
     """What the comparison says of the slice `inside`; None where there is too little to compare with.
 
-    `usable` leaves out items that a weakness found before explains.
+    `usable` leaves out items that a weakness found before explains; `is_partial`: any share of the slice will do.
     """
     inner, outer = inside & usable, usable & ~inside
     said = (_like_items(scores, inner, outer, margin) if against == "like items" else
             _other_tasks(scores, inner, outer, margin) if against == "other tasks" else
             _base(scores, inner))  # fmt: skip
-    return said if said is not None and said.n >= covered * inner.sum() else None
+    return said if said is not None and (is_partial or said.n >= COVERED[against] * inner.sum()) else None
 
 
 def _like_items(scores: Scores, inside: Flags, outside: Flags, margin: float) -> Evidence | None:

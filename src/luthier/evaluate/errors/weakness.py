@@ -90,7 +90,7 @@ def find_weaknesses(
     for step in steps:
         inside = np.array([traits.is_in(item, step.slice) for item in sides["confirm"]], dtype=bool)
         # What speaks for the slice was settled on the looked-at half; here its share may fall short by chance.
-        seen = evidence(confirm, inside, usable, step.evidence.against, margin=margin, covered=0.0)
+        seen = evidence(confirm, inside, usable, step.evidence.against, margin=margin, is_partial=True)
         found.append((step, inside, seen))
         usable &= ~inside
     decided = benjamini_hochberg([1.0 if seen is None else seen.p for _, _, seen in found], rate=rate)
