@@ -130,9 +130,11 @@ def curate(
     """Raw files to trusted examples, with a ledger of every row and a data card."""
     from luthier.recipes.curate import check_split as check_split_recipe
     from luthier.recipes.curate import main as recipe_main
+    from luthier.recipes.curate import refuse_beside_check_split
     from luthier.recipes.loading import as_tune, load_recipe
 
     if check_split is not None:
+        refuse_beside_check_split({"--data": data, "--out": out, "recipe or key=value": recipe, "key=value": overrides})
         check = check_split_recipe(*check_split, strict=strict, say=says(as_json))
         print_found(check.to_json() if as_json else check, lambda found: found.lines(), as_json=as_json)
         raise typer.Exit(0 if check.is_apart else 1)

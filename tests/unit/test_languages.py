@@ -364,3 +364,9 @@ def test_real_chinese_rows_are_chinese(real_data):
     assert shares([row["instruction"] for row in rows], "zh") == (1.0, 0.0)
     right, _ = shares(["\n".join((row["instruction"], row["input"], row["output"])) for row in rows], "zh")
     assert right >= 0.975, "the others answer with English or with code"
+
+
+def test_shares_of_the_model_are_those_of_its_own_rank():
+    for text in ("wie geht es dir heute", "quanto costa il biglietto", "zxqv jjk", "ab", "MAYUSCULAS TODAS"):
+        expected = [(label, share) for label, share in languages._model().rank(text) if share >= languages._LEAST_WEIGHED]
+        assert languages._shares(text) == expected

@@ -3,6 +3,7 @@
 import doctest
 
 import pytest
+from refusal_table import OTHERS, REFUSALS
 
 import luthier.refusals as refusals
 from luthier.curate.bias.rows import naming_rows
@@ -32,6 +33,23 @@ CASES = [
     ("\n  I can't help with that.", True),
     ("", False),
 ]
+
+
+@pytest.mark.parametrize("answer", REFUSALS)
+def test_answers_that_refuse_are_told_in_ten_languages(answer):
+    assert begins_with_refusal(answer)
+
+
+@pytest.mark.parametrize("answer", OTHERS)
+def test_answers_that_only_look_so_are_not_taken_for_refusals(answer):
+    assert not begins_with_refusal(answer)
+
+
+def test_only_sentences_that_start_within_the_first_characters_are_looked_at():
+    start = "It is so. " * 19
+    assert begins_with_refusal(f"{start}I can't help with that.") is False  # the twentieth sentence
+    assert begins_with_refusal("word " * 30 + ". I can't help with that.")
+    assert not begins_with_refusal("word " * 45 + ". I can't help with that.")
 
 
 @pytest.mark.parametrize(("answer", "refused"), CASES)

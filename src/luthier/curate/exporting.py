@@ -39,7 +39,7 @@ NOT_ALTERNATING = "left out: turns do not alternate"
 TEXT_AND_CALLS = "left out: a turn says something and calls a tool"
 BAD_ARGUMENTS = "left out: arguments of a tool call are not JSON"
 LOST = {"targets": "lost: accepted answers beyond the first", "choices": "lost: options of the answer",
-        "grading": "lost: arguments for graders"}  # fmt: skip
+        "grading": "lost: arguments for graders", "links": "lost: links"}  # fmt: skip
 
 Record = Mapping[str, Any]
 
@@ -197,7 +197,7 @@ def sharegpt_rows(record: Record, is_pair: bool) -> list[dict[str, Any]]:
 def axolotl_rows(record: Record, is_pair: bool) -> list[dict[str, Any]]:
     """Axolotl's chat_template: messages that say turn by turn whether they train; or messages, chosen, rejected."""
     if is_pair:
-        turns = [{"role": turn["role"], "content": turn["content"]} for turn in record["prompt"]]
+        turns = [_openai(turn, is_text=True) for turn in record["prompt"]]
         return [{"messages": turns} | {name: _said(record[name])[0] for name in ("chosen", "rejected")}]
     trained = set(_trained(record["messages"]))
     messages = [_openai(turn, is_text=True) | {"train": at in trained} for at, turn in enumerate(record["messages"])]

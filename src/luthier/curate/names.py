@@ -27,8 +27,9 @@ DEFINITION_NAMES = ("definition", "Definition")
 ROW_LIST_NAMES = (*INSTANCE_NAMES, "examples", "data", "rows")
 """Under which a JSON file that is one object keeps its rows."""
 NESTED_NAMES = frozenset(
-    (*CONVERSATION_NAMES, *PREFERENCE_NAMES, *TOOL_NAMES, "targets", "choices", "links", "grading", "instances")
-)
+    (*CONVERSATION_NAMES, *PREFERENCE_NAMES, *TOOL_NAMES, "targets", "choices", "links", "grading", "instances",
+     "instruction_id_list", "kwargs")
+)  # fmt: skip
 """Columns in which a cell of text may hold a list or an object as JSON."""
 
 ROLE_NAMES: Mapping[str, Role] = {

@@ -15,6 +15,7 @@ from typing import Any
 
 from luthier.curate.cleaning import remade, remade_preference
 from luthier.curate.config import PersonalConfig
+from luthier.curate.files.json_texts import kept_apart
 from luthier.curate.shapes.making import Record
 from luthier.privacy import Redaction
 from luthier.records import Example, Message, Preference
@@ -23,6 +24,8 @@ LABELS = ("task", "cluster", "template", "generator")
 """Fields of a record that hold a text of their own."""
 LEAST_DIGITS = 7
 """Whole numbers of fewer digits are no personal data."""
+LONGEST_FLOAT = 1e19
+"""Whole numbers with a point, from here on, are no data of a person: no number of an account or a card is so long."""
 
 _APART = "\n;\n"
 """Between values that are looked at as one text. No rule reads past it, as some do past line ends alone, so what is
@@ -70,7 +73,7 @@ def redacted_row(row: str, beside: Sequence[str], redaction: Redaction) -> tuple
     In a row of JSON a value is looked at with its name, as in a record; any other row is one text.
     """
     try:
-        value = json.loads(row)
+        value = json.loads(row, object_pairs_hook=kept_apart)
         inner = list(dict.fromkeys(_values(value, "")))
     except (ValueError, RecursionError):
         value, inner = None, [row]
@@ -141,7 +144,7 @@ def _values(value: Any, name: str) -> Iterator[str]:
 def _changed(value: Any, name: str, now: Change) -> Any:
     """The value with placeholders; what holds none stays as it is."""
     if isinstance(value, Mapping):
-        return {now(key): _changed(item, key, now) for key, item in value.items()}
+        return kept_apart([(now(key), _changed(item, key, now)) for key, item in value.items()])
     if isinstance(value, list | tuple):
         return [_changed(item, name, now) for item in value]
     text = _said(value)
@@ -155,9 +158,11 @@ def _changed(value: Any, name: str, now: Change) -> Any:
 
 
 def _said(value: Any) -> str | None:
-    """A text, or a long whole number as one; None for what cannot be personal."""
+    """A text, or a long whole number as one, with a point or without; None for what cannot be personal."""
     if isinstance(value, str):
         return value
+    if isinstance(value, float) and value.is_integer() and abs(value) < LONGEST_FLOAT:
+        value = int(value)
     is_long = isinstance(value, int) and abs(value) >= 10 ** (LEAST_DIGITS - 1)
     return str(value) if is_long else None
 

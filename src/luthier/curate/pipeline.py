@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from luthier.curate import engines
+from luthier.curate.amounts import counted
 from luthier.curate.bias.survey import find_bias, write_bias
 from luthier.curate.card.page import write_card
 from luthier.curate.columns import Columns
@@ -140,7 +141,7 @@ def curate(
     timings = Timings()
     inputs = _inputs(files, held_out_files, out, config, say)
     refuse_foreign(out, config.export)
-    with work_folder(out) as folder:
+    with work_folder(out, say=say) as folder:
         done = _done(inputs, out, folder, config, allow_overlap, timings, say)
     ledger, problems = done.curated.ledger, done.curated.problems
     _say_result(say, ledger, done.curated.paths)
@@ -150,7 +151,7 @@ def curate(
         raise done.refused
     if config.strict and problems:
         count = done.num_problems
-        raise DataError(f"{count:,} problem{'s' if count != 1 else ''} in the data, and `strict` is set", problems)
+        raise DataError(f"{counted(count, 'problem')} in the data, and `strict` is set", problems)
     return done.curated
 
 
@@ -257,7 +258,7 @@ def _mapped(files: Sequence[Path], job: Job, config: CurateConfig, columns: Colu
     for number, path in enumerate(files):
         shapes = table.counted("shape", file=number)
         shown = ", ".join(f"{shape} {count:,}" for shape, count in by_count(shapes).items())
-        say(f"curate | {path} | {shapes.total():,} rows | {shown or 'nothing'}")
+        say(f"curate | {path} | {counted(shapes.total(), 'row')} | {shown or 'nothing'}")
         if not shapes:
             say(f"curate | warning: {no_rows(path)}")
     columns.met.update(table.counted("columns"))
@@ -382,17 +383,18 @@ def _say_result(say: Say, ledger: Mapping[str, Any], paths: Mapping[str, Path]) 
         + f" | held-out prompts that training sees {prompts:,}")  # fmt: skip
     for file, found in ledger["leaks"].items():
         if found["found"]:
-            say(f"curate | {found['found']:,} of {found['questions']:,} questions of {file} stood in {found['rows']:,} "
-                f"rows (see {paths['leaks']})")  # fmt: skip
-    personal = ledger["personal"]
-    if personal["rows"]:
+            say(f"curate | {found['found']:,} of {counted(found['questions'], 'question')} of {file} stood in "
+                f"{counted(found['rows'], 'row')} (see {paths['leaks']})")  # fmt: skip
+    if (personal := ledger["personal"])["rows"]:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in personal["found"].items())
-        say(f"curate | personal data in {personal['rows']:,} rows: {kinds}")
-    if ledger["conflicts"]["prompts"]:
-        say(f"curate | {ledger['conflicts']['prompts']:,} prompts have more than one answer (see {paths['conflicts']})")
-    if ledger["conflicts"]["preferences"]:
-        say(f"curate | {ledger['conflicts']['preferences']:,} preferences are contradicted by others "
-            f"(see {paths['conflicts']})")  # fmt: skip
+        say(f"curate | personal data in {counted(personal['rows'], 'row')}: {kinds}")
+    conflicts = ledger["conflicts"]
+    if conflicts["prompts"]:
+        said = counted(conflicts["prompts"], "prompt has", "prompts have")
+        say(f"curate | {said} more than one answer (see {paths['conflicts']})")
+    if conflicts["preferences"]:
+        said = counted(conflicts["preferences"], "preference is", "preferences are")
+        say(f"curate | {said} contradicted by others (see {paths['conflicts']})")
     flagged = sum(ledger["flagged"].values())
     if flagged:
-        say(f"curate | {flagged:,} flags that deserve a look (see {paths['flagged']})")
+        say(f"curate | {counted(flagged, 'flag that deserves', 'flags that deserve')} a look (see {paths['flagged']})")

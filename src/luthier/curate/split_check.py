@@ -41,7 +41,8 @@ class Evidence(NamedTuple):
     kind: str
     train: str
     test: str
-    similarity: float
+    similarity: float | None
+    """As measured between the two; None where it was not: they are near each other through other rows."""
     train_text: str
     test_text: str
     copies: int = 1
@@ -58,7 +59,7 @@ class SplitCheck:
     test_rows: Mapping[str, int]
     """How many rows of the test file are given away, by how."""
     largest_similarity: float | None
-    """Between a row of train and one of test, where one was near another."""
+    """Of those measured between a row of train and one of test, where one was near another."""
     evidence: tuple[Evidence, ...]
     """The first of each kind, the most similar first."""
     problems: tuple[Problem, ...] = ()
@@ -101,7 +102,8 @@ class SplitCheck:
             lines.append(f"{kind}: {count:,} rows of test ({count / max(1, self.rows['test']):.1%})")
             for found in self.evidence:
                 if found.kind == kind:
-                    lines += [f"  {found.train} and {found.test}, {found.similarity:.2f}",
+                    value = "through other rows" if found.similarity is None else f"{found.similarity:.2f}"
+                    lines += [f"  {found.train} and {found.test}, {value}",
                               f"    train: {found.train_text}", f"    test:  {found.test_text}"]  # fmt: skip
         if self.is_contaminated:
             lines.append(f"contaminated: train holds more than {CONTAMINATED:.0%} of the questions of test; see if "
@@ -137,10 +139,10 @@ def check_split(
     rows: dict[str, dict[str, int]] = {kind: {} for kind in (*REFUSED_BY, HOLDS)}
     for each in found:
         rows[each.kind][each.test] = each.copies
-    near = [each.similarity for each in found if each.kind in (NEAR, NEAR_PROMPT)]
+    near = [f.similarity for f in found if f.kind in (NEAR, NEAR_PROMPT) and f.similarity is not None]
     shown = [
         each for kind in rows
-        for each in sorted((f for f in found if f.kind == kind), key=lambda f: -f.similarity)[:SHOWN]
+        for each in sorted((f for f in found if f.kind == kind), key=lambda f: -(f.similarity or 0.0))[:SHOWN]
     ]  # fmt: skip
     return SplitCheck(
         rows={name: len(side.records) for name, side in zip(SIDES, sides, strict=True)}
@@ -199,26 +201,32 @@ def _same(train: _Side, test: _Side) -> list[Evidence]:
 
 def _near(train: _Side, test: _Side, *, jaccard: float) -> list[Evidence]:
     """Rows of test that a row of train nearly is, or nearly asks, through rows that say the same too."""
-    parts = [Sketches.of([near_text(record) for record in side.records]) for side in (train, test)]
-    pairs = near_duplicates(parts, jaccard=jaccard)
+    texts = [[near_text(record) for record in side.records] for side in (train, test)]
+    pairs = near_duplicates([Sketches.of(some) for some in texts], jaccard=jaccard)
+    first_of: dict[object, int] = {}
+    first = [first_of.setdefault(text, row) for row, text in enumerate([*texts[0], *texts[1]])]
     num, total = len(train.records), len(train.records) + len(test.records)
     group = connected(total, pairs.pairs[pairs.verdict == "near"])
     of_train: dict[int, int] = {}
     for row in range(num):
         of_train.setdefault(int(group[row]), row)
-    found, direct = [], {}
+    found: list[Evidence] = []
+    closest: dict[int, tuple[float, int]] = {}  # by the first row of the same words: of those, one alone is compared
     values = zip(pairs.pairs.tolist(), pairs.similarity.tolist(), pairs.verdict.tolist(), strict=True)
     for (left, right), value, verdict in values:
-        if left < num <= right:
-            direct[left, right] = value
+        if verdict == "near" and left < num <= right and value > closest.get(first[right], (-1.0, 0))[0]:
+            closest[first[right]] = (value, left)
         if verdict == "conflict":
             for one, other in ((left, right), (right, left)):
                 if other >= num and int(group[one]) in of_train and int(group[other]) not in of_train:
-                    found.append(_evidence(NEAR_PROMPT, train, of_train[int(group[one])], test, other - num, value))
+                    is_direct = one < num
+                    twin = one if is_direct else of_train[int(group[one])]
+                    found.append(_evidence(NEAR_PROMPT, train, twin, test, other - num, value if is_direct else None))
     for row in range(num, total):
-        twin = of_train.get(int(group[row]))
-        if twin is not None:
-            found.append(_evidence(NEAR, train, twin, test, row - num, direct.get((twin, row), jaccard)))
+        if int(group[row]) in of_train:
+            near = (1.0, first[row]) if first[row] < num else closest.get(first[row])
+            twin = of_train[int(group[row])] if near is None else near[1]
+            found.append(_evidence(NEAR, train, twin, test, row - num, None if near is None else near[0]))
     return found
 
 
@@ -235,11 +243,12 @@ def _holding(train: _Side, test: _Side) -> list[Evidence]:
     ]  # fmt: skip
 
 
-def _evidence(kind: str, train: _Side, one: int, test: _Side, other: int, similarity: float) -> Evidence:
+def _evidence(kind: str, train: _Side, one: int, test: _Side, other: int, similarity: float | None) -> Evidence:
     ours, theirs = (
         _cut(f"{asked(record)} -> {answer_of(record)}") for record in (train.records[one], test.records[other])
     )
-    return Evidence(kind, train.wheres[one], test.wheres[other], round(similarity, 4), ours, theirs)
+    rounded = None if similarity is None else round(similarity, 4)
+    return Evidence(kind, train.wheres[one], test.wheres[other], rounded, ours, theirs)
 
 
 def _cut(text: str) -> str:

@@ -7,10 +7,11 @@ OUT/.luthier-work/00000-000000/        a shard, see shards.py
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from luthier.curate.outputs import NAMES
@@ -25,17 +26,20 @@ OUTPUTS = frozenset({
     "ledger.json", "bias.json", "card.html", "timings.json",
 })  # fmt: skip
 """The files that a curation writes to its folder."""
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
+"""What a disk answers that has no locks, as some of a network have none."""
 OUTPUT_FOLDERS = ("export", WORK)
 
 
 @contextlib.contextmanager
-def work_folder(out: Path) -> Iterator[Path]:
+def work_folder(out: Path, *, say: Callable[[str], None] = lambda line: None) -> Iterator[Path]:
     """The work folder within `out`, ours alone in the block. It goes at the end; after an error it stays, to go on.
 
-    ConfigError when another run works in it, or when somebody else keeps files there.
+    On a disk without locks nothing keeps another run out, and `say` is told so. ConfigError when another run works in
+    it, or when somebody else keeps files there.
     """
     folder = out / WORK
-    lock = _locked(folder)
+    lock = _locked(folder, say)
     try:
         yield folder
         _remove(folder)
@@ -62,7 +66,7 @@ def _is_written(path: Path, out: Path) -> bool:
     return not parts or (len(parts) == 1 and parts[0] in OUTPUTS) or parts[0] in OUTPUT_FOLDERS
 
 
-def _locked(folder: Path) -> int:
+def _locked(folder: Path, say: Callable[[str], None]) -> int:
     """Make the folder and its mark, and lock the mark; returns the descriptor that holds the lock."""
     while True:
         try:
@@ -82,6 +86,11 @@ def _locked(folder: Path) -> int:
                 Problem(where=str(folder.parent), found=f"a curation that holds {folder / MARK}",
                         expected="one curation at a time", fix="wait until it ends, or name another folder"),
             ]) from None  # fmt: skip
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                os.close(lock)
+                raise
+            say(f"{folder.parent}: this disk has no locks ({error.strerror}); see that no other curation writes to it")
         if _is_same(lock, folder / MARK):
             return lock
         os.close(lock)

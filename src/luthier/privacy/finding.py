@@ -28,9 +28,12 @@ def find(text: str, *, kinds: Sequence[str] = KINDS, regions: Sequence[str] = RE
     """
     plain = plain_form(text)
     found: list[Found] = []
-    for kind in kinds:
-        if kind in _OF_SIGNS:
-            found += _OF_SIGNS[kind](plain)
+    if "secret" in kinds:
+        found += secrets(plain)
+    if "@" in plain:
+        for kind in kinds:
+            if kind in _WITH_AT:
+                found += _WITH_AT[kind](plain)
     num_digits = len(plain.encode("ascii", "ignore").translate(None, _NO_DIGITS))
     if num_digits >= 4 and (_NUMBER_LIKE.search(plain) or "::" in plain or plain.count(":") >= 7):
         found += _numbers(plain, kinds, regions)
@@ -66,7 +69,7 @@ def without_overlaps(text: str, found: Iterable[Found]) -> list[Found]:
 
 
 _STRENGTH = {kind: place for place, kind in enumerate(KINDS)}
-_OF_SIGNS = {"secret": secrets, "login": logins, "email": emails}
+_WITH_AT = {"login": logins, "email": emails}
 # One cheap test for every kind that is made of digits: seven in a row, four of an address, or some with letters. The
 # first digit stands outside of the alternatives, so the search jumps from digit to digit.
 _NUMBER_LIKE = re.compile(

@@ -7,7 +7,7 @@ luthier curate --check-split train.jsonl test.jsonl
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +69,14 @@ def _files_recipe(files: Sequence[Path], overrides: Sequence[str]) -> FilesRecip
 def check_split(train: Path, test: Path, *, strict: bool = False, say: Callable[[str], None]) -> SplitCheck:
     """Look for rows of `test` that training on `train` would give away. DataError when a file cannot be used."""
     return check_two_files(train, test, strict=strict, say=say)
+
+
+def refuse_beside_check_split(given: Mapping[str, Any]) -> None:
+    """ConfigError for what is given beside --check-split, by its name on the command line: it compares two files."""
+    problems = [
+        Problem(where=f"command line: {name}", found=str(value), expected="nothing beside --check-split TRAIN TEST",
+                fix="leave it out, or run `luthier curate` without --check-split")
+        for name, value in given.items() if value
+    ]  # fmt: skip
+    if problems:
+        raise ConfigError("--check-split compares two files as they are, and reads no more", problems)

@@ -17,6 +17,7 @@ from pydantic import model_validator
 
 from luthier.asking.config import WriterConfig
 from luthier.config import Config, read_toml
+from luthier.curate.files.hub import hub_files, hub_problem, is_hub_name
 from luthier.curate.synthesis.config import WRITTEN, SynthesiseConfig
 from luthier.errors import DataError, Problem
 from luthier.models.folders import digest, resolve
@@ -92,9 +93,11 @@ def _model(writer: WriterConfig | None) -> dict[str, str]:
 
 
 def _inputs(config: SynthesiseConfig) -> dict[str, Path | str]:
-    """Every file that decides the rows: those that are named, those of named folders, the rows of task files."""
-    named = [path for path in (config.tasks, *config.files) if path is not None]
-    paths = [p for path in named for p in ([path] if path.is_file() else sorted(path.rglob("*")))]
+    """Every file that decides the rows: those that are named, of named folders and data sets, rows of task files."""
+    paths = []
+    for path in (path for path in (config.tasks, *config.files) if path is not None):
+        is_of_hub = is_hub_name(path) and hub_problem(path) is None
+        paths += [path] if path.is_file() else hub_files(path) if is_of_hub else sorted(path.rglob("*"))
     for path in [p for p in paths if p.suffix == ".toml" and p.is_file()]:
         rows = read_toml(path)[0].get("rows")
         paths += [path.parent / rows] if isinstance(rows, str) else []

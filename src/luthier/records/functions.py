@@ -65,7 +65,7 @@ def load_callable(spec: str, *, where: str) -> Callable[..., Any]:
     sys.modules[module_name] = module
     try:
         module_spec.loader.exec_module(module)
-    except Exception as error:  # the user's program: whatever it raises is about the file
+    except (Exception, SystemExit) as error:  # the user's program: whatever it raises is about the file
         raise ConfigError(
             "a function of yours could not be loaded",
             [Problem(where=where, found=f"{type(error).__name__} in {path}: {error}",

@@ -45,17 +45,20 @@ def span(values: Iterable[float], *, padding: float = 0.04) -> tuple[float, floa
     return max(-LARGEST, low - room), min(LARGEST, high + room)
 
 
-def ticks(low: float, high: float, *, count: int = 5) -> list[float]:
+def ticks(low: float, high: float, *, count: int = 5, is_whole: bool = False) -> list[float]:
     """About `count` round numbers (1, 2, 2.5 or 5 times a power of ten) from `low` to `high`.
 
-    >>> ticks(0.0, 1.0)
-    [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    With `is_whole`, of things that are counted, only whole numbers: there is no fifth of a row.
+
+    >>> ticks(0.0, 1.0), ticks(0.0, 3.0, is_whole=True)
+    ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [0.0, 1.0, 2.0, 3.0])
     """
-    rough = (high - low) / count
+    rough = max((high - low) / count, 1.0 if is_whole else 0.0)
     power = 10.0 ** math.floor(math.log10(rough)) if rough > 0 else 0.0
     if not power:  # the range is too narrow for a float's digits
         return [low]
-    step = power * next((m for m in (1, 2, 2.5, 5) if m * power >= rough * (1 - 1e-9)), 10)
+    steps = (1, 2, 5) if is_whole and power < 10 else (1, 2, 2.5, 5)
+    step = power * next((m for m in steps if m * power >= rough * (1 - 1e-9)), 10)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [float(f"{k * step:.12g}") for k in range(first, last + 1)][: 3 * count]
 

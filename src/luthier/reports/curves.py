@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from luthier.reports.axes import Scale, finite, fitted, number_text, span, text_width, tick_texts, ticks
 from luthier.reports.page import escape
-from luthier.reports.plots import COLOURS, DASHES, FONT, WIDTH
+from luthier.reports.plots import COLOURS, DASHES, FONT, WIDTH, inside
 
 HEIGHT = 370.0
 LINE = 19.0
@@ -70,12 +70,12 @@ def curve_plot(
     known += [v for one in levels for v in (one.value, finite(one.low), finite(one.high)) if v is not None]
     keys = [*((curve.name, _curve_look(n)) for n, curve in enumerate(curves)),
             *((level.name, _level_look(n)) for n, level in enumerate(levels))]  # fmt: skip
-    lines = [keys] if _key_width(keys) <= WIDTH or not levels else [keys[: len(curves)], keys[len(curves) :]]
+    lines = _key_lines(keys)
     down = LINE * (len(lines) - 1)
     height = HEIGHT + down
     y = Scale(*span(known, padding=0.06), height - 50, 48 + down)
     marks = [_key(line, 15 + LINE * n) for n, line in enumerate(lines)]
-    marks += [_text(4, 36 + down, y_label, soft=True), *_grid(xs, x, y, x_label)]
+    marks += [_text(4, 36 + down, fitted(y_label, WIDTH - 8, FONT), soft=True), *_grid(xs, x, y, x_label)]
     marks += [_level(level, y, number) for number, level in enumerate(levels)]
     for number, curve in enumerate(curves):
         shift = BESIDE * (number - (len(curves) - 1) / 2)
@@ -101,11 +101,16 @@ def _grid(xs: Sequence[float], x: Scale, y: Scale, label: str) -> list[str]:
     for tick, text in zip(values, tick_texts(values), strict=True):
         marks.append(_line(left, y.at(tick), right, y.at(tick), f"{GRID};opacity:.12"))
         marks.append(_text(left - 8, y.at(tick) + 4, text, anchor="end", soft=True))
+    end = 0.0
     for value in xs:
-        at = x.at(math.log2(value))
+        at, text = x.at(math.log2(value)), number_text(value)
         marks.append(_line(at, y.end, at, y.start, f"{GRID};opacity:.12"))
-        marks.append(_text(at, y.start + 18, number_text(value), anchor="middle", soft=True))
-    marks.append(_text((left + right) / 2, y.start + 38, label, anchor="middle", soft=True))
+        half = text_width(text, FONT) / 2
+        if inside(at, text) - half > end:  # numbers that lie close are not written over each other
+            marks.append(_text(inside(at, text), y.start + 18, text, anchor="middle", soft=True))
+            end = inside(at, text) + half + 4
+    shown = fitted(label, WIDTH - 8, FONT)
+    marks.append(_text(inside((left + right) / 2, shown), y.start + 38, shown, anchor="middle", soft=True))
     return marks
 
 
@@ -139,12 +144,21 @@ def _curve(curve: Curve, x: Scale, y: Scale, number: int, shift: float) -> str:
     return "".join(marks)
 
 
+def _key_lines(keys: Sequence[tuple[str, str]]) -> list[list[tuple[str, str]]]:
+    """The names in as few lines as hold them, in order."""
+    lines: list[list[tuple[str, str]]] = [[]]
+    for key in keys:
+        if lines[-1] and _key_width([*lines[-1], key]) > WIDTH:
+            lines.append([])
+        lines[-1].append(key)
+    return lines
+
+
 def _key(keys: Sequence[tuple[str, str]], at: float) -> str:
-    """One line of names, each after a piece of its line. They are cut only where they would not all fit."""
+    """One line of names, each after a piece of its line. Only a name that is too long for a whole line is cut."""
     marks, x = [], 4.0
-    fits = _key_width(keys) <= WIDTH
     for name, look in keys:
-        shown = name if fits else fitted(name, WIDTH / len(keys) - 44, FONT)
+        shown = fitted(name, WIDTH - 36, FONT)
         marks += [_line(x, at - 4, x + 22, at - 4, look), _text(x + 28, at, shown)]
         x += text_width(shown, FONT) + 48
     return "".join(marks)

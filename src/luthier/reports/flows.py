@@ -72,7 +72,7 @@ def flow_plot(
         marks += _shares(shares, total, y)
         y += 20 + LINE * len([share for share in shares if share.count])
     return (
-        f'<svg class="plot narrow" role="img" viewBox="0 0 {WIDTH:.0f} {y + 6:.0f}" font-size="{FONT}" '
+        f'<svg class="plot" role="img" viewBox="0 0 {WIDTH:.0f} {y + 6:.0f}" font-size="{FONT}" '
         f'font-family="inherit"><title>{escape(title or f"{start}, {end}")}</title>{"".join(marks)}</svg>'
     )
 

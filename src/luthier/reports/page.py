@@ -105,18 +105,22 @@ class Page:
         self._blocks.append(f'<dl class="facts">{"".join(rows)}</dl>')
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> None:
-        """A table; columns that hold only numbers are aligned to the right."""
+        """A table; columns that hold only numbers are aligned to the right.
+
+        Where it is wider than the window, the table moves sideways in its box, and the caption above it stays whole.
+        """
         numeric = [all(_is_numeric(row[k]) for row in rows) and bool(rows) for k in range(len(columns))]
         head = "".join(_cell("th", escape(name), right) for name, right in zip(columns, numeric, strict=True))
         body = "".join(
             "<tr>" + "".join(_cell("td", _shown(v), right) for v, right in zip(row, numeric, strict=True)) + "</tr>"
             for row in rows
         ) or f'<tr><td class="none" colspan="{max(1, len(columns))}">nothing to show</td></tr>'  # fmt: skip
-        name = escape(caption) or "table"
-        caption_html = f"<caption>{escape(caption)}</caption>" if caption else ""
+        own = f"caption-{len(self._blocks)}"
+        caption_html = f'<p class="caption" id="{own}">{escape(caption)}</p>' if caption else ""
+        name = f'aria-labelledby="{own}"' if caption else 'aria-label="table"'
         self._blocks.append(
-            f'<div class="scroll" role="region" tabindex="0" aria-label="{name}"><table>{caption_html}'
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+            f'<div class="wide">{caption_html}<div class="scroll" role="region" tabindex="0" {name}><table {name}>'
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></div>"
         )
 
     def figure(self, svg: str, caption: str = "") -> None:
@@ -168,10 +172,7 @@ def _contents(headings: Sequence[str]) -> str:
 def _figure(svg: str, caption: str) -> str:
     assert svg.startswith("<svg") and "<script" not in svg.lower(), "a figure is an SVG made by reports.plots"
     caption_html = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    name = escape(caption) or "plot"
-    return (
-        f'<figure><div class="scroll" role="region" tabindex="0" aria-label="{name}">{svg}</div>{caption_html}</figure>'
-    )
+    return f"<figure>{svg}{caption_html}</figure>"
 
 
 def _said(text: str | Marked) -> str:

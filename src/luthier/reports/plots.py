@@ -2,7 +2,8 @@
 
 They take their colours from the page (currentColor, --series-1 ...), so they follow light and dark; series differ in
 dash as well as in colour, and the colours are told apart with the common colour-vision deficiencies. None and NaN are
-gaps, never zeros. The strings are for HTML, which needs no xmlns.
+gaps, never zeros. They are drawn narrow, and words stand above what they are about: shrunk to a phone of 390 pixels,
+nothing is cut and the text is still read. The strings are for HTML, which needs no xmlns.
 """
 
 from __future__ import annotations
@@ -15,12 +16,17 @@ from dataclasses import dataclass
 from luthier.reports.axes import Scale, finite, fitted, interval_text, number_text, span, text_width, tick_texts, ticks
 from luthier.reports.page import escape
 
-WIDTH = 640
+WIDTH = 480
+"""A phone shows 358 of these pixels' room, so that FONT is read as 9.3 pixels."""
 NARROW = 420
-"""Wide enough for a few bars; on a phone such a plot is shown whole."""
+"""Wide enough for a few bars, two of which stand side by side on a desk."""
 FONT = 12.5
-ROW = 28
-"""Pixels of one row of an interval or bar plot."""
+ROW = 37
+"""Pixels of one row of an interval or bar plot: a line of text above what is drawn."""
+BAND = 12
+"""Pixels of a row that are drawn on."""
+END_ROOM = 110.0
+"""Lines with a longer name get a legend instead of labels at their ends."""
 COLOURS = ("#0067a5", "#c2500a", "#00805e", "#a8508a", "#8a6d00", "#3f8fc4", "#444b52")
 """Used where the page defines no --series-N."""
 DASHES = ("none", "7 3", "2 3", "9 3 2 3", "12 4", "4 2", "1 2")
@@ -58,14 +64,15 @@ def line_plot(series: Sequence[Line], *, x_label: str, y_label: str, title: str 
     points = [point for line_runs in runs for run in line_runs for point in run]
     if not points:
         return _nothing(title or f"{y_label} by {x_label}")
-    is_labelled = len(series) <= MOST_LABELS
-    room = min(190.0, max(text_width(line.name, FONT) for line in series) + 14) if is_labelled else 14.0
+    room = 1.25 * max(text_width(line.name, FONT) for line in series) + 12  # they are bold
+    is_labelled = len(series) <= MOST_LABELS and room <= END_ROOM
+    room = room if is_labelled else 14.0
     legend, legend_height = ("", 0.0) if is_labelled else _legend([line.name for line in series])
     height = 320 + legend_height
     x = Scale(*span((p[0] for p in points), padding=0.0), 62, WIDTH - room)
     y = Scale(*span(p[1] for p in points), height - 50, 26 + legend_height)
-    marks = [legend, _grid_x(x, top=y.end, bottom=y.start, label=x_label), _grid_y(y, left=x.start, right=x.end)]
-    marks.append(_text(4, legend_height + 13, y_label, kind="soft"))
+    marks = [legend, _grid_x(x, bands=[(y.end, y.start)], label=x_label), _grid_y(y, left=x.start, right=x.end)]
+    marks.append(_text(4, legend_height + 13, fitted(y_label, WIDTH - 8, FONT), full=y_label, kind="soft"))
     for number, line_runs in enumerate(runs):
         marks += [_drawn(_thinned(run), x, y, number) for run in line_runs]
     if is_labelled:
@@ -76,48 +83,43 @@ def line_plot(series: Sequence[Line], *, x_label: str, y_label: str, title: str 
 
 
 def interval_plot(rows: Sequence[Interval], *, x_label: str, reference: float | None = None, title: str = "") -> str:
-    """One row per label: the value as a dot, its interval as a line, both as numbers on the right."""
+    """One row per label: label and numbers in a line, below it the value as a dot and its interval as a line."""
     title = title or f"{x_label}, with 95 % intervals"
     known = [v for row in rows for v in (finite(row.value), finite(row.low), finite(row.high)) if v is not None]
     if not rows:
         return _nothing(title)
     line = finite(reference)
-    left = _label_room([row.label for row in rows])
-    x = Scale(*span([*known, line] if line is not None else known, padding=0.06), left, WIDTH - 165)
-    bottom = 12 + ROW * len(rows)
-    marks = [_grid_x(x, top=8, bottom=bottom, label=x_label, count=4)]
-    if line is not None:
-        marks.append(_stroke(x.at(line), 8, x.at(line), bottom, extra="stroke-dasharray:5 4;opacity:.75"))
-    for number, row in enumerate(rows):
-        middle = 12 + ROW * (number + 0.5)
-        marks.append(_text(left - 10, middle + 4, fitted(row.label, left - 14, FONT), full=row.label, anchor="end"))
-        marks.append(_interval(row, x, middle))
-    return _svg(bottom + 44, title, marks)
+    x = Scale(*span([*known, line] if line is not None else known, padding=0.06), 8, WIDTH - 8)
+    bands = _bands(len(rows))
+    marks = [_grid_x(x, bands=bands, label=x_label, count=4)]
+    for row, (top, bottom) in zip(rows, bands, strict=True):
+        marks.append(_named(row.label, _interval_words(row), top))
+        if line is not None:
+            marks.append(_stroke(x.at(line), top - 2, x.at(line), bottom + 2, extra="stroke-dasharray:5 4;opacity:.75"))
+        marks.append(_interval(row, x, (top + bottom) / 2))
+    return _svg(bands[-1][1] + 46, title, marks)
 
 
 def bar_plot(labels: Sequence[str], values: Sequence[float | None], *, x_label: str, title: str = "") -> str:
-    """Horizontal bars from zero, each with its number."""
+    """Horizontal bars from zero, each below its label and number. Values that are all of type int are counts."""
     drawn = [(label, finite(value)) for label, value in zip(labels, values, strict=True)]
     if not drawn:
         return _nothing(title or x_label)
-    left = _label_room(labels)
     low, high = span([0.0, *(v for _, v in drawn if v is not None)], padding=0.02)
     known = [v for _, v in drawn if v is not None]
     # Bars that all point one way start at the edge of the plot.
     low = 0.0 if min(known, default=0.0) >= 0 else low
     high = 0.0 if max(known, default=1.0) < 0 else high
-    x = Scale(low, high, left, WIDTH - 80)
-    bottom = 12 + ROW * len(drawn)
-    marks = [_grid_x(x, top=8, bottom=bottom, label=x_label)]
-    for number, (label, value) in enumerate(drawn):
-        top = 12 + ROW * number + 5
-        marks.append(_text(left - 10, top + 13, fitted(label, left - 14, FONT), full=label, anchor="end"))
-        zero, end = x.at(0.0), x.at(value if value is not None else 0.0)
+    x = Scale(low, high, 8, WIDTH - 8)
+    bands = _bands(len(drawn))
+    marks = [_grid_x(x, bands=bands, label=x_label, is_whole=all(isinstance(value, int) for value in values))]
+    for (label, value), (top, bottom) in zip(drawn, bands, strict=True):
+        marks.append(_named(label, "no value" if value is None else number_text(value), top))
         if value is not None:
-            marks.append(_box(min(zero, end), top, abs(end - zero), ROW - 10))
-        marks.append(_text(max(zero, end) + 7, top + 13, "no value" if value is None else number_text(value)))
-    marks.append(_stroke(x.at(0.0), 8, x.at(0.0), bottom))
-    return _svg(bottom + 44, title or x_label, marks)
+            zero, end = x.at(0.0), x.at(value)
+            marks.append(_box(min(zero, end), top, abs(end - zero), bottom - top))
+        marks.append(_stroke(x.at(0.0), top - 2, x.at(0.0), bottom + 2))
+    return _svg(bands[-1][1] + 46, title or x_label, marks)
 
 
 def histogram(values: Sequence[float | None], *, bins: int, x_label: str, title: str = "") -> str:
@@ -133,7 +135,8 @@ def histogram(values: Sequence[float | None], *, bins: int, x_label: str, title:
         counts[min(bins - 1, int((value - low) / (high - low) * bins))] += 1
     x, y = Scale(low, high, 62, WIDTH - 20), Scale(0.0, max(counts) * 1.05, 250, 26)
     width = (x.end - x.start) / bins
-    marks = [_grid_x(x, top=y.end, bottom=y.start, label=x_label), _grid_y(y, left=x.start, right=x.end)]
+    marks = [_grid_x(x, bands=[(y.end, y.start)], label=x_label),
+             _grid_y(y, left=x.start, right=x.end, is_whole=True)]  # fmt: skip
     marks += [_box(x.start + width * k + 0.5, y.at(c), max(0.5, width - 1), y.start - y.at(c))
               for k, c in enumerate(counts) if c]  # fmt: skip
     left_out = len(values) - len(known)
@@ -160,7 +163,7 @@ def length_plot(lengths: Sequence[int], *, x_label: str, title: str = "") -> str
     y = Scale(0.0, max(counts) * 1.05, 190, 24)
     width = min(34.0, (NARROW - 58) / len(counts))
     right = 50 + width * len(counts)
-    marks = [_grid_y(y, left=50, right=right), _stroke(50, 190, right, 190)]
+    marks = [_grid_y(y, left=50, right=right, is_whole=True), _stroke(50, 190, right, 190)]
     step = math.ceil(len(counts) / 10)
     for k, count in enumerate(counts):
         if count:
@@ -206,17 +209,33 @@ def _drawn(run: Points, x: Scale, y: Scale, number: int) -> str:
     return f'<polyline points="{path}" style="{style}"/>'
 
 
+def _bands(count: int) -> list[tuple[float, float]]:
+    """Top and bottom of what is drawn of each row, below its line of text."""
+    return [(ROW * number + ROW - BAND, ROW * number + ROW) for number in range(count)]
+
+
+def _named(label: str, value: str, top: float) -> str:
+    """The line of text above a band: the label on the left, cut where it must be, and the value on the right."""
+    room = WIDTH - 8 - text_width(value, FONT) - 12
+    return (_text(8, top - 7, fitted(label, room, FONT), full=label)
+            + _text(WIDTH - 8, top - 7, value, anchor="end"))  # fmt: skip
+
+
+def _interval_words(row: Interval) -> str:
+    value, low, high = finite(row.value), finite(row.low), finite(row.high)
+    if value is None:
+        return "no value"
+    return number_text(value) if low is None or high is None else interval_text(value, low, high)
+
+
 def _interval(row: Interval, x: Scale, middle: float) -> str:
     value, low, high = finite(row.value), finite(row.low), finite(row.high)
     marks = []
-    text = "no value" if value is None else number_text(value)
     if low is not None and high is not None:
         look = f"stroke:{_colour(0)};stroke-width:3;stroke-linecap:round;opacity:.55"
         marks.append(_stroke(x.at(low), middle, x.at(high), middle, extra=look))
-        text = interval_text(value, low, high) if value is not None else text
     if value is not None:
         marks.append(f'<circle cx="{x.at(value):.1f}" cy="{middle:.1f}" r="5" style="fill:{_colour(0)}"/>')
-    marks.append(_text(x.end + 12, middle + 4, fitted(text, WIDTH - x.end - 12, FONT), full=text))
     return "".join(marks)
 
 
@@ -248,24 +267,32 @@ def _legend(names: Sequence[str]) -> tuple[str, float]:
     return "".join(marks), y + 12
 
 
-def _label_room(labels: Sequence[str]) -> float:
-    return min(210.0, max(60.0, max(text_width(label, FONT) for label in labels) + 20))
-
-
-def _grid_x(x: Scale, *, top: float, bottom: float, label: str, count: int = 6) -> str:
+def _grid_x(
+    x: Scale, *, bands: Sequence[tuple[float, float]], label: str, count: int = 6, is_whole: bool = False
+) -> str:
+    """The x axis below the last band; its lines run through the bands alone, so that they cross no text."""
+    bottom = bands[-1][1] + (4 if len(bands) > 1 else 0)
     marks = [_stroke(x.start, bottom, x.end, bottom)]
-    values = ticks(x.low, x.high, count=count)
+    values = ticks(x.low, x.high, count=count, is_whole=is_whole)
     for tick, text in zip(values, tick_texts(values), strict=True):
         at = x.at(tick)
-        marks.append(_stroke(at, top, at, bottom, extra="opacity:.12"))
-        marks.append(_text(at, bottom + 18, text, anchor="middle", kind="soft"))
-    marks.append(_text((x.start + x.end) / 2, bottom + 37, label, anchor="middle", kind="soft"))
+        marks += [_stroke(at, top, at, end, extra="opacity:.12") for top, end in bands]
+        marks.append(_text(inside(at, text), bottom + 18, text, anchor="middle", kind="soft"))
+    shown = fitted(label, WIDTH - 8, FONT)
+    middle = inside((x.start + x.end) / 2, shown)
+    marks.append(_text(middle, bottom + 37, shown, full=label, anchor="middle", kind="soft"))
     return "".join(marks)
 
 
-def _grid_y(y: Scale, *, left: float, right: float) -> str:
+def inside(middle: float, text: str) -> float:
+    """Where a text around `middle` is to be centred so that neither of its ends leaves the plot."""
+    half = text_width(text, FONT) / 2 + 2
+    return max(half, min(middle, WIDTH - half))
+
+
+def _grid_y(y: Scale, *, left: float, right: float, is_whole: bool = False) -> str:
     marks = []
-    values = ticks(y.low, y.high)
+    values = ticks(y.low, y.high, is_whole=is_whole)
     for tick, text in zip(values, tick_texts(values), strict=True):
         at = y.at(tick)
         marks.append(_stroke(left, at, right, at, extra="opacity:.12"))
@@ -302,8 +329,7 @@ def _nothing(title: str) -> str:
 
 
 def _svg(height: float, title: str, marks: Sequence[str], *, width: int = WIDTH) -> str:
-    kind = "plot narrow" if width == NARROW else "plot"
     return (
-        f'<svg class="{kind}" role="img" viewBox="0 0 {width} {height:.0f}" font-size="{FONT}" '
+        f'<svg class="plot" role="img" viewBox="0 0 {width} {height:.0f}" font-size="{FONT}" '
         f'font-family="inherit"><title>{escape(title)}</title>{"".join(marks)}</svg>'
     )

@@ -25,6 +25,7 @@ from luthier.similarity.ragged import (
     slices,
     spread,
 )
+from luthier.similarity.worth import loops
 
 MOST_PAIRS = 1 << 20
 """Pairs in one call: a pair's number, a hash and a side fit into 64 bits."""
@@ -61,13 +62,16 @@ class Surplus(NamedTuple):
 def trimmed(left: Ragged, right: Ragged, *, margin: int = 0) -> Trimmed:
     """Both texts of each pair without their common beginning and end, but for `margin` words of each."""
     shorter = np.minimum(left.counts, right.counts)
+    compiled = loops()
+    if compiled is not None:
+        before, behind = (np.maximum(common - margin, 0) for common in compiled.common_ends(left, right))
+        return _cut(left, right, before, behind)
     first, _ = _differences(left, right, left.starts, right.starts, shorter)
     shift = left.starts + left.counts - shorter, right.starts + right.counts - shorter
     _, last = _differences(left, right, *shift, shorter)
     before = np.maximum(first - margin, 0)
     behind = np.maximum(np.minimum(shorter - 1 - last, shorter - first) - margin, 0)
-    cut = [Ragged(text.values, text.starts + before, text.counts - before - behind) for text in (left, right)]
-    return Trimmed(pick(cut[0], slice(None)), pick(cut[1], slice(None)), before)
+    return _cut(left, right, before, behind)
 
 
 def edits(left: Ragged, right: Ragged, most: int) -> NDArray[np.int64]:
@@ -76,6 +80,10 @@ def edits(left: Ragged, right: Ragged, most: int) -> NDArray[np.int64]:
     Texts of which more than 512 words lie between their first and last difference count as "more" without a look.
     Furthest-reaching points on the diagonals -most..most (Landau and Vishkin, J. Algorithms 10, 1989).
     """
+    compiled = loops()
+    if compiled is not None:
+        every: NDArray[np.int64] = compiled.edits(left, right, most, _WIDTHS[-1])
+        return every
     left, right, _ = trimmed(left, right)
     longer = np.maximum(left.counts, right.counts)
     found = np.where(longer <= most, longer, most + 1)
@@ -134,6 +142,11 @@ def pair_words(pair: Counts, words: Codes) -> Unsigned:
     """The number of a pair and a word's code in one number."""
     found: Unsigned = (pair.astype(np.uint64) << np.uint64(32)) | words
     return found
+
+
+def _cut(left: Ragged, right: Ragged, before: Counts, behind: Counts) -> Trimmed:
+    cut = [Ragged(text.values, text.starts + before, text.counts - before - behind) for text in (left, right)]
+    return Trimmed(pick(cut[0], slice(None)), pick(cut[1], slice(None)), before)
 
 
 def _differences(

@@ -28,6 +28,7 @@ from luthier.similarity.ragged import (
     spread,
 )
 from luthier.similarity.sketch import Rows
+from luthier.similarity.worth import loops
 
 SHINGLE_WORDS = 5
 SHORT_SHINGLE_WORDS = 3
@@ -43,6 +44,8 @@ _STRADDLE = MOST_EDITS - 1
 _BLOCK_WORDS = 1 << 18
 _PASS_GRAMS = 1 << 23
 _HELD_PAIRS = 1 << 22
+_SAVED_SECONDS = 1e-7
+"""What the compiled way saves, for each word."""
 
 
 class Family(NamedTuple):
@@ -93,9 +96,8 @@ def shared(rows: Rows, live: Counts, family: Family, *, jaccard: float) -> Share
     sizes[live] = num_grams
     counted, frames = _Counted(len(rows), bits), [np.zeros(0, dtype=np.uint64)]
     for number in range(num_passes):
-        entries, repeated = _entries(rows, live, lengths, family, bits, number, num_passes)
-        sizes -= _per_row(repeated, bits, len(rows))
-        starts, counts = _shared_runs(entries, bits)
+        entries, starts, counts, repeated = _entries(rows, live, family, bits, (number, num_passes))
+        sizes -= repeated
         counted.add_rare(entries, starts, counts)
         is_common = counts > RARE_ROWS
         common += _per_row(entries[places(starts[is_common], counts[is_common])], bits, len(rows))
@@ -136,24 +138,44 @@ BORDER = 0
 """The code of the border of a text; a word has it once in two thousand million."""
 
 
-def _entries(
-    rows: Rows, live: Counts, lengths: Counts, family: Family, bits: np.uint64, number: int, num_passes: int
-) -> tuple[Unsigned, Unsigned]:
-    """Hash and row number of each run of one range of hashes, sorted, each once a row; and those that were repeated."""
+class _Entries(NamedTuple):
+    """Runs of words of one range of hashes that several rows share."""
+
+    entries: Unsigned
+    """Hash and row number of each, sorted, each once a row; perhaps others between them."""
+    starts: Counts
+    """Where each run of words begins among them."""
+    counts: Counts
+    """How many rows share it."""
+    repeated: Counts
+    """[rows]: how often each row has a run that it had before."""
+
+
+def _entries(rows: Rows, live: Counts, family: Family, bits: np.uint64, part: tuple[int, int]) -> _Entries:
+    """The entries of the range of hashes that is `part[0]` of `part[1]`."""
+    lengths = rows.borders(family.side, live)[2]
+    compiled = loops(int(lengths.sum()) * _SAVED_SECONDS)
     found = [np.zeros(0, dtype=np.uint64)]
     for block in slices(lengths, _BLOCK_WORDS):
         words = rows.take(family.side, live[block])
+        if compiled is not None:
+            found.append(compiled.packed_grams(words, live[block], family, int(bits), part))
+            continue
         hashes, counts = grams(words, family.width, padded=family.padded, seed=family.side)
         packed = ((hashes >> bits) << bits) | np.repeat(live[block].astype(np.uint64), counts)
-        if num_passes > 1:
+        if part[1] > 1:
             high = hashes >> np.uint64(32)
-            packed = packed[(high * np.uint64(num_passes)) >> np.uint64(32) == np.uint64(number)]
+            packed = packed[(high * np.uint64(part[1])) >> np.uint64(32) == np.uint64(part[0])]
         found.append(packed)
     entries = np.concatenate(found)
     del found
+    if compiled is not None:
+        return _Entries(*compiled.shared_entries(entries, int(bits), len(rows)))
     entries.sort()
     is_repeated = np.append(False, entries[1:] == entries[:-1])[: len(entries)]
-    return entries[~is_repeated], entries[is_repeated]
+    repeated = _per_row(entries[is_repeated], bits, len(rows))
+    entries = entries[~is_repeated]
+    return _Entries(entries, *_shared_runs(entries, bits), repeated)
 
 
 def _shared_runs(entries: Unsigned, bits: np.uint64) -> tuple[Counts, Counts]:
@@ -212,7 +234,11 @@ class _Counted:
 
     def _merge(self) -> None:
         packed = np.concatenate([self.packed, *self.new])
-        packed.sort()
+        compiled = loops()
+        if compiled is not None:
+            compiled.sort(packed)
+        else:
+            packed.sort()
         starts, _ = runs(packed >> self.count_bits)
         if len(starts):
             counts = np.minimum(np.add.reduceat(packed & self.count, starts), self.count)

@@ -34,7 +34,7 @@ def settled(symbols: NDArray[Any], kinds: NDArray[np.uint8]) -> NDArray[np.uint8
         return kinds
     own = symbols[at]
     before, behind = _beside(symbols, kinds, at, -1), _beside(symbols, kinds, at, 1)
-    marks = _marks()
+    marks = sign_marks()
     of_own, of_before, of_behind = (marks[np.minimum(some, 255)] for some in (own, before.symbol, behind.symbol))
     is_word = (of_own & _ALWAYS) > 0
     is_word |= (own == ord("#")) & (before.in_word | behind.in_word)
@@ -64,7 +64,7 @@ def operators(symbols: NDArray[Any], kinds: NDArray[np.uint8], starts: Counts) -
     or compare what stands on both sides of them."""
     own = np.minimum(symbols[starts], 127)
     before, behind = _beside(symbols, kinds, starts, -1), _beside(symbols, kinds, starts, 1)
-    pairs = _pairs()
+    pairs = sign_pairs()
     found: Flags = pairs[own, np.minimum(behind.symbol, 127)] & (behind.kind == ALONE)
     found |= pairs[np.minimum(before.symbol, 127), own] & (before.kind == ALONE)
     found |= ((own == ord("!")) | (own == ord("~"))) & behind.in_word & ~before.in_word
@@ -107,7 +107,7 @@ def _next(symbols: NDArray[Any], kinds: NDArray[np.uint8], at: Counts, step: int
 
 
 @cache
-def _marks() -> NDArray[np.uint8]:
+def sign_marks() -> NDArray[np.uint8]:
     """What each of the first 256 characters is among signs."""
     found = np.zeros(256, dtype=np.uint8)
     for signs, mark in (("&|~@$", _ALWAYS), ("-+*/=<>%^&|~", _OPERATOR), ("()[]{}", _BRACKET), ("([", _OPENING),
@@ -118,7 +118,8 @@ def _marks() -> NDArray[np.uint8]:
 
 
 @cache
-def _pairs() -> Flags:
+def sign_pairs() -> Flags:
+    """[128, 128]: whether two characters are an operator of two signs."""
     found = np.zeros((128, 128), dtype=np.bool_)
     for pair in _OPERATORS.split():
         found[ord(pair[0]), ord(pair[1])] = True

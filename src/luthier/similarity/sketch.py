@@ -13,14 +13,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.similarity.ragged import Codes, Counts, Ragged, Unsigned, offsets, places, run_hashes, spread
+from luthier.similarity.ragged import (
+    Codes,
+    Counts,
+    Ragged,
+    Unsigned,
+    mixed,
+    offsets,
+    places,
+    run_hashes,
+    slices,
+    spread,
+)
 from luthier.similarity.words import word_codes
+from luthier.similarity.worth import loops
 
 _WORDS = "words.u32"
 _MAPPED_FILES = 128
 """So many files of words are open at once; a process may often open no more than 1024 of all kinds."""
 _BLANKS, _LAST_MARKS = b" \r\n", ".!?,;: \t\r\n"
 _HASH_BYTES = 8
+_BATCH_SYMBOLS = 1 << 20
 LEAST_QUESTIONED = 25
 """A shorter prompt is a question from end to end."""
 
@@ -97,7 +110,7 @@ class Sketches:
         fixed[held] = _hashes(texts[i].fixed.encode("utf-8", "surrogatepass") for i in held)
         lengths = np.diff(words.ends, prepend=0)[::2]
         return cls(
-            words.codes, words.ends, options, fixed, _hashes(map(_form, flat)),
+            words.codes, words.ends, options, fixed, _form_hashes(flat),
             _questions([text.prompt for text in texts], lengths),
         )  # fmt: skip
 
@@ -153,9 +166,13 @@ class Rows:
         part_of, starts, counts = self.borders(side, rows)
         new = offsets(counts)
         words = np.empty(int(counts.sum()), dtype=np.uint32)
+        compiled = loops()
         numbers = np.unique(part_of).tolist()
         for number in numbers:
             at = slice(None) if len(numbers) == 1 else np.flatnonzero(part_of == number)
+            if compiled is not None:
+                compiled.copy_runs(self.parts[number].words[:], starts[at], counts[at], words, new[at])
+                continue
             words[places(new[at], counts[at])] = self.parts[number].words[places(starts[at], counts[at])]
         return Ragged(words, new, counts)
 
@@ -171,6 +188,23 @@ def _option_hashes(options: Sequence[tuple[str, ...]]) -> Unsigned:
 def _hashes(texts: Iterable[bytes]) -> Unsigned:
     digests = b"".join(hashlib.blake2b(text, digest_size=_HASH_BYTES).digest() for text in texts)
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
+
+
+def _form_hashes(texts: Sequence[str]) -> Unsigned:
+    """A hash of the form of each text."""
+    found = np.zeros(len(texts), dtype=np.uint64)
+    for part in slices(np.fromiter(map(len, texts), np.int64, len(texts)), _BATCH_SYMBOLS):
+        compiled = loops()
+        if compiled is not None:
+            is_made = np.fromiter((not text.isascii() for text in texts[part]), np.bool_, part.stop - part.start)
+            data = [text.encode() if text.isascii() else _form(text) for text in texts[part]]
+            found[part] = compiled.form_hashes(data, is_made, _LAST_MARKS.encode(), _BLANKS)
+            continue
+        forms = list(map(_form, texts[part]))
+        ends = np.cumsum(np.fromiter(map(len, forms), np.int64, len(forms)))
+        values = np.frombuffer(b"".join(forms), dtype=np.uint8).astype(np.uint64) + np.uint64(1)
+        found[part] = mixed(run_hashes(values, np.concatenate(([0], ends[:-1])), ends))
+    return found
 
 
 def _form(text: str) -> bytes:

@@ -22,8 +22,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luthier.similarity.ragged import Codes, Counts, Flags, Unsigned, mixed, offsets, places, run_hashes, slices
-from luthier.similarity.signs import ALONE, IN_WORD, PERHAPS, SIGNS, SIGNS_OF_CODE, operators, settled
+from luthier.similarity.signs import (
+    ALONE,
+    IN_WORD,
+    PERHAPS,
+    SIGNS,
+    SIGNS_OF_CODE,
+    operators,
+    settled,
+    sign_marks,
+    sign_pairs,
+)
 from luthier.similarity.telling import LETTERS, NEGATIONS, NUMBERS
+from luthier.similarity.worth import loops
 
 _SPACELESS = (
     (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF),
@@ -39,6 +50,10 @@ _WINDOW_SYMBOLS = 1 << 16
 """So many symbols are hashed at once that their powers and sums stay in the cache."""
 _LOW = np.uint32(0xFFFF)
 _STRICT, _SIGN, _OPERAND = 1, 2, 3
+_DIGIT = 8
+"""Added to the kind of a digit, where kinds and digits are one table."""
+_SAVED_SECONDS = 8e-9
+"""What the compiled way saves, for each symbol."""
 
 
 class Words(NamedTuple):
@@ -50,7 +65,9 @@ class Words(NamedTuple):
 
 def word_codes(texts: Sequence[str]) -> Words:
     """The codes of the words of each text. A text that shows something but no word counts as one word."""
-    found = [_batch(texts[part]) for part in slices(np.fromiter(map(len, texts), np.int64, len(texts)), _BATCH_SYMBOLS)]
+    sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+    loops(int(sizes.sum()) * _SAVED_SECONDS)
+    found = [_batch(texts[part]) for part in slices(sizes, _BATCH_SYMBOLS)]
     if not found:
         return Words(np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.int64))
     counts = np.concatenate([np.diff(words.ends, prepend=0) for words in found])
@@ -120,6 +137,9 @@ def _coded(joined: str, lengths: Counts) -> Words:
     if not len(lengths):
         return Words(np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.int64))
     tables = _Tables.of()
+    compiled = loops()
+    if compiled is not None:
+        return Words(*compiled.coded(_folded(joined), lengths, Coding.of()))
     if joined.isascii():
         raw = joined.encode("ascii")
         symbols: NDArray[Any] = np.frombuffer(raw.translate(tables.lower), dtype=np.uint8)
@@ -206,6 +226,38 @@ def _special() -> tuple[Codes, NDArray[np.uint8]]:
 
 def _symbols(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+
+
+def _folded(joined: str) -> NDArray[np.uint32]:
+    """The symbols of a text in lower case, if it is ASCII; as they are otherwise."""
+    if not joined.isascii():
+        return _symbols(joined)
+    return np.frombuffer(joined.encode("ascii").translate(_Tables.of().lower), dtype=np.uint8).astype(np.uint32)
+
+
+class Coding(NamedTuple):
+    """The tables that the compiled way reads."""
+
+    kinds: NDArray[np.uint8]
+    """[characters]: what each is to a word, and whether it is a digit."""
+    marks: NDArray[np.uint8]
+    pairs: Flags
+    """What signs are, and which two are one operator; see `signs`."""
+    known: Codes
+    known_kinds: NDArray[np.uint8]
+    """Words that may be strict, and which kind each is."""
+    low_bits: Flags
+    """[2^16]: whether one of these words has a code with these last bits."""
+
+    @staticmethod
+    @cache
+    def of() -> Coding:
+        """Made once."""
+        tables, (known, known_kinds) = _Tables.of(), _special()
+        low_bits = np.zeros(1 << 16, dtype=np.bool_)
+        low_bits[known & _LOW] = True
+        kinds = tables.kinds | (tables.digits * np.uint8(_DIGIT))
+        return Coding(kinds, sign_marks(), sign_pairs(), known, known_kinds, low_bits)
 
 
 class _Tables(NamedTuple):

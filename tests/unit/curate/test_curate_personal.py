@@ -132,3 +132,25 @@ def test_a_row_of_a_file_is_shown_with_placeholders_and_what_is_said_of_it_with_
     assert json.loads(shown) == {"to": ["[EMAIL_1]"], "password": ["[SECRET_1]"], "n": 1} and found == "[EMAIL_1] (str)"
     assert redacted_row('{"to": ann@example.org', [], REDACTION)[0] == '{"to": [EMAIL_1]'
     assert redacted_row('{"a":  1}', ["x"], REDACTION) == ('{"a":  1}', ["x"])
+
+
+def test_a_row_that_names_a_key_twice_is_shown_with_placeholders_for_both_values():
+    shown, _ = redacted_row('{"a": "ann@example.org", "a": "bob@example.org"}', [], REDACTION)
+    assert json.loads(shown) == {"a": "[EMAIL_1]", "a (2)": "[EMAIL_2]"}
+
+
+def test_no_value_is_lost_where_two_names_become_one_placeholder():
+    record, _ = replaced_in(example(arguments='{"ann@example.org": 1, "Ann@Example.org": 2, "[EMAIL_1]": 3}'), REDACTION)
+    assert list(json.loads(arguments_of(record)).values()) == [1, 2, 3] and "example" not in arguments_of(record)
+
+
+@pytest.mark.parametrize("number", [4111111111111111.0, 4111111111111111])
+def test_a_number_with_a_point_is_looked_at_like_one_without(number):
+    record, kinds = replaced_in(example(arguments=json.dumps({"card": number})), REDACTION)
+    assert arguments_of(record) == '{"card": "[CARD_1]"}' and sum(kinds.values()) == 1
+
+
+@pytest.mark.parametrize("number", [0.5, 1e300, float("inf"), 4111111111111111.5, 12.0])
+def test_numbers_that_are_no_whole_ones_or_too_long_stay(number):
+    record = example(arguments=json.dumps({"card": number}))
+    assert replaced_in(record, REDACTION)[0] is record

@@ -31,6 +31,9 @@ FILES = {
     "openassistant/en_100_tree.jsonl": {"tree": 100},
     "superni/instances.jsonl.gz": {"super-ni": 57878, "empty answer": 1},
     "superni/tasks.json": {"missing answer": 214},  # definitions, which tasks are read with
+    "bbq/Age.jsonl.gz": {"bbq": 3680},
+    "bbq/Nationality.jsonl.gz": {"bbq": 3080},
+    "bbq/Religion.jsonl.gz": {"bbq": 1200},
     "gsm8k/test.jsonl.gz": {"alpaca": 1319},
     "gsm8k/train.jsonl.gz": {"alpaca": 7473},
     "hh_rlhf/harmless-base/test.jsonl.gz": {"preference": 2299, "empty answer": 4, "wrong order": 9},
@@ -38,6 +41,7 @@ FILES = {
     "hh_rlhf/helpful-online/test.jsonl.gz": {"preference": 1129, "empty answer": 4, "missing answer": 2, "no preference": 2},
     "hh_rlhf/helpful-rejection-sampled/test.jsonl.gz": {"preference": 2714, "wrong order": 3, "no preference": 32},
     "bbh/word_sorting.json": {"alpaca": 250},
+    "ifeval/en_input_data.jsonl": {"ifeval": 541},
 }  # fmt: skip
 FOLDERS = ("formats", "dolly", "openassistant", "superni", "gsm8k", "hh_rlhf")
 

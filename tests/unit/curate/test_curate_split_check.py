@@ -7,11 +7,13 @@ import random
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from luthier.cli import app
 from luthier.curate.config import CurateConfig
 from luthier.curate.pipeline import curate
 from luthier.curate.split_check import HOLDS, NEAR, NEAR_PROMPT, SAME_LINK, SAME_PROMPT, check_split
-from luthier.errors import DataError
+from luthier.errors import ConfigError, DataError
 
 DATA = os.environ.get("LUTHIER_TEST_DATA", "")
 NOTE = "Write a short note about the benefits of solar power for a small town in the mountains with long and sunny days"
@@ -147,3 +149,40 @@ def test_a_random_split_of_real_rows_is_refused_and_ours_is_not(tmp_path):
     ours = curate([data], out=tmp_path / "out", config=config, say=silent)
     check = check_split(ours.paths["train"], ours.paths["held_out"], say=silent)
     assert check.is_apart, check.lines()
+
+
+CHAIN = [ANSWER, ANSWER.replace("the roofs of the school and", "top of the old school and"),
+         ANSWER.replace("the roofs of the school and", "top of the old school and").replace("leave money", "keep more money")]  # fmt: skip
+
+
+def near_ones(check):
+    return [(Path(f.train).name, Path(f.test).name, f.similarity) for f in check.evidence if f.kind == NEAR]
+
+
+def test_the_twin_of_a_row_is_the_nearest_of_train_and_its_similarity_is_measured(tmp_path):
+    far, near, asked_too = (pair("Item", text) for text in CHAIN)
+    alone = near_ones(checked(tmp_path, [near], [asked_too]))
+    check = checked(tmp_path, [far, near], [asked_too])
+    assert near_ones(check) == [("train.jsonl:2", "test.jsonl:1", alone[0][2])]
+    assert check.largest_similarity == alone[0][2] > 0.7
+
+
+def test_a_repeated_row_of_test_has_the_similarity_of_the_first(tmp_path):
+    near, asked_too = pair("Item", CHAIN[1]), pair("Item", CHAIN[2])
+    ((_, _, first), (_, _, again)) = near_ones(checked(tmp_path, [near], [asked_too, asked_too]))
+    assert first == again > 0.7
+
+
+def test_rows_that_are_near_through_others_alone_have_no_similarity(tmp_path):
+    check = checked(tmp_path, [pair("Item", CHAIN[0])], [pair("Item", CHAIN[1]), pair("Item", CHAIN[2])])
+    found = {test: similarity for _, test, similarity in near_ones(check)}
+    assert found["test.jsonl:2"] is None and check.largest_similarity == found["test.jsonl:1"] > 0.7
+    assert any(line.endswith("test.jsonl:2, through other rows") for line in check.lines())
+
+
+@pytest.mark.parametrize(("more", "name"), [(["--data", "x.jsonl"], "--data"), (["--out", "o"], "--out"),
+                                            (["curate.near.jaccard=0.5"], "recipe or key=value")])  # fmt: skip
+def test_the_command_refuses_what_it_would_not_read(tmp_path, more, name):
+    files = write(tmp_path / "train.jsonl", TRAIN), write(tmp_path / "test.jsonl", TEST)
+    done = CliRunner().invoke(app, ["curate", "--check-split", *map(str, files), *more])
+    assert isinstance(done.exception, ConfigError) and f"command line: {name}" in done.exception.text()

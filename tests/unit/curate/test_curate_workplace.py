@@ -1,6 +1,9 @@
 """What curation may delete, what it may read, and that only one run at a time writes to a folder."""
 
+import errno
+import fcntl
 import json
+import os
 
 import pytest
 
@@ -111,3 +114,27 @@ def test_files_of_evaluations_are_checked_like_data_and_may_be_a_folder(tmp_path
             done(data, tmp_path / "out", leaks={"against": (tmp_path / name,)})
     with pytest.raises(DataError, match="a file that this curation writes"):
         done(data, tmp_path / "out", leaks={"against": (tmp_path / "out" / "held_out.jsonl",)})
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_disk_without_locks_is_worked_on_with_a_warning(tmp_path, monkeypatch, number):
+    def flock(*_):
+        raise OSError(number, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    said = []
+    with work_folder(tmp_path / "out", say=said.append) as folder:
+        assert folder.is_dir()
+    assert len(said) == 1 and "no locks" in said[0] and not folder.exists()
+
+
+def test_another_fault_of_the_lock_ends_the_run_and_leaves_no_file_open(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.EIO, "broken")
+
+    closed = []
+    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr(os, "close", lambda number, close=os.close: (closed.append(number), close(number)))
+    with pytest.raises(OSError, match="broken"), work_folder(tmp_path / "out"):
+        pass
+    assert len(closed) == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from luthier.curate.config import CurateConfig
-from luthier.curate.exporting import export
+from luthier.curate.exporting import axolotl_rows, export
 from luthier.curate.pipeline import curate
 from luthier.curate.workplace import MARK
 from luthier.errors import ConfigError
@@ -184,3 +184,20 @@ def test_trl_reads_what_was_written(folder, tmp_path):
         said(row["prompt"]) + said(row["completion"]) for row in written
     ]
     assert [row["chosen"] for row in read["preferences"]] == [row["chosen"] for row in lines(at / "preferences.jsonl")]
+
+
+def test_axolotl_gets_the_calls_and_names_of_a_preference_too(tmp_path):
+    turns = [{"role": "user", "content": "1 + 2?"}, {"role": "assistant", "content": "", "tool_calls": [CALL]},
+             {"role": "tool", "content": "3", "tool_call_id": "c1", "name": "add"}]  # fmt: skip
+    (row,) = axolotl_rows({"prompt": turns, "chosen": "It is 3.", "rejected": "No."}, True)
+    assert [turn["role"] for turn in row["messages"]] == ["user", "assistant", "tool"]
+    assert row["messages"][1]["tool_calls"][0]["function"]["name"] == CALL["function"]["name"]
+    assert (row["messages"][2]["tool_call_id"], row["messages"][2]["name"]) == ("c1", "add")
+
+
+def test_links_are_counted_as_lost(tmp_path):
+    curate_rows = tmp_path / "rows.jsonl"
+    curate_rows.write_text(json.dumps(ROWS["plain"] | {"links": ["doc:1"]}) + "\n")
+    config = CurateConfig(export=NAMES, dev_share=0, held_out_share=0)
+    curate([curate_rows], out=tmp_path / "out", config=config, say=lambda line: None)
+    assert all(told(tmp_path / "out", name)["told"].get("lost: links") == 1 for name in NAMES)

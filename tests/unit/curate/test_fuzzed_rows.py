@@ -170,6 +170,42 @@ SAMPLES = {
 }  # fmt: skip
 
 
+NUM_ROWS = {".jsonl": len(SOUND), ".json": len(SOUND), ".csv": 11, ".tsv": 11, ".md": 6, ".html": 6}
+MANY_A_LINE = (".json", ".html")
+"""Formats in which several rows may begin on one line."""
+IN_DOUBT = 2
+"""Where a file is cut within quotes, its last rows may be told otherwise than those of the whole file."""
+
+
+def places(rows, suffix):
+    """The lines on which rows begin, seen to be in order: none is told twice, none out of turn."""
+    lines = [row.line for row in rows]
+    assert lines == sorted(lines) and (suffix in MANY_A_LINE or len(set(lines)) == len(lines)), lines
+    return lines
+
+
+@pytest.mark.parametrize("suffix", SAMPLES)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32", "cp1252"])
+def test_of_a_file_that_is_cut_every_row_before_the_cut_is_read_as_it_was(tmp_path, suffix, encoding):
+    draw = random.Random(suffix + encoding)
+    text = SAMPLES[suffix]
+    path = tmp_path / f"rows{suffix}"
+    path.write_bytes(text.encode(encoding))
+    whole = read(path)
+    assert len(places(whole, suffix)) == NUM_ROWS[suffix]
+    for end in draw.sample(range(len(text)), 30):
+        path.write_bytes(text[:end].encode(encoding))
+        rows = read(path)
+        places(rows, suffix)
+        before = text[:end].count("\n")
+        ended = sum(row.line + row.num_lines - 1 <= before for row in whole)
+        assert ended <= len(rows) <= len(whole), (end, before)
+        sure = max(0, len(rows) - IN_DOUBT)
+        assert [(row.line, row.raw, row.data) for row in rows[:sure]] == [
+            (row.line, row.raw, row.data) for row in whole[:sure]
+        ]
+
+
 @pytest.mark.parametrize("suffix", SAMPLES)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32", "cp1252"])
 def test_torn_files_of_every_format_are_read_to_their_end(tmp_path, suffix, encoding):
@@ -184,7 +220,9 @@ def test_torn_files_of_every_format_are_read_to_their_end(tmp_path, suffix, enco
                 [b"", b'"', b"\n", b"\x00", b"\xff", b"{", b"]", b"|", b"<", b"\t", b",", b"<![x["]
             )
         path.write_bytes(bytes(data))
-        read(path)
+        found = places(read(path), suffix)
+        if suffix == ".jsonl" and encoding == "utf-8":
+            assert found == [number for number, line in enumerate(data.split(b"\n"), start=1) if line.strip()]
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])

@@ -1,5 +1,6 @@
 """What was added to a file is on the disk whole, or it is not there at all."""
 
+import fcntl
 import os
 import threading
 
@@ -56,22 +57,36 @@ def test_a_last_line_without_an_end_gets_it_or_goes(tmp_path, before, after, cut
         assert file.end_last_line(len(after), is_whole=is_digit) == b""
 
 
-def test_who_holds_the_file_is_alone_and_one_that_was_replaced_meanwhile_is_not_added_to(tmp_path):
-    path = tmp_path / "lines"
-    is_waiting = threading.Event()
+def test_who_holds_the_file_is_alone_and_one_that_was_replaced_meanwhile_is_not_added_to(tmp_path, monkeypatch):
+    path, lock = tmp_path / "lines", fcntl.flock
+    asks, locked = threading.Event(), []
+
+    def locking(number, kind):
+        if threading.current_thread() is not threading.main_thread():
+            asks.set()  # the file is open, and its lock is still held by the other thread
+            lock(number, kind)
+            locked.append(os.fstat(number).st_ino)
+        else:
+            lock(number, kind)
 
     def add():
-        is_waiting.set()
         with AppendedFile.alone(path) as file:
             file.append(b"2\n")
 
-    with AppendedFile.alone(path) as file:
-        thread = threading.Thread(target=add)
+    monkeypatch.setattr(fcntl, "flock", locking)
+    thread = threading.Thread(target=add)
+    with AppendedFile.alone(path) as file, AppendedFile.to_read(path) as old:
         thread.start()
-        assert is_waiting.wait(60)
+        assert asks.wait(60)
+        assert not locked
         file.append(b"1\n")
         other = tmp_path / "other"
         other.write_bytes(b"new\n")
         other.replace(path)
+        inodes = [old.stat().st_ino, path.stat().st_ino]
+        kept = os.dup(old.number)
     thread.join(60)
+    assert not thread.is_alive() and locked == inodes, "the lock of the old file came first, then that of the new one"
     assert path.read_bytes() == b"new\n2\n"
+    assert os.pread(kept, 100, 0) == b"1\n"
+    os.close(kept)

@@ -13,6 +13,14 @@ def test_ticks_are_round_and_inside_the_range() -> None:
     assert ticks(-0.1, 0.2) == [-0.1, 0.0, 0.1, 0.2]
 
 
+@given(st.floats(0, 1e9), st.integers(1, 12))
+def test_things_that_are_counted_get_whole_ticks(high: float, count: int) -> None:
+    found = ticks(0.0, high, count=count, is_whole=True)
+    assert found[0] == 0 and all(tick == int(tick) for tick in found) and len(found) <= count + 1
+    assert ticks(0.0, 1.02, is_whole=True) == [0.0, 1.0]
+    assert ticks(0.0, 12.0, is_whole=True) == [0.0, 5.0, 10.0]
+
+
 @given(st.floats(-8e307, 8e307), st.floats(-8e307, 8e307))
 def test_any_two_values_give_a_usable_axis(a: float, b: float) -> None:
     low, high = span([a, b])

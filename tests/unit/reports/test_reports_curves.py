@@ -36,10 +36,15 @@ def test_names_are_cut_only_where_they_do_not_fit():
 
     names = ("right as generated", "base, better zero-shot reading", "base, few-shot", "copied input")
     assert all(f">{name}<" in shown(*names) for name in names), "what does not fit beside the curves goes below them"
-    assert num_lines(shown(*names)) == 2 and num_lines(shown(*names[1:])) == 1
-    assert shown(*["base, in a reading with a long name"] * 5).count("with a long name<") == 1, (
-        "four in one line do not fit"
-    )
+    assert num_lines(shown(*names)) == 2 and num_lines(shown("right", *names[2:])) == 1
+    assert shown(*["base, in a reading with a long name"] * 5).count("with a long name<") == 5, "a line for each"
+    assert "\u2026" in shown("a name that is too long for a whole line " * 3)
+
+
+def test_numbers_of_ticks_that_lie_close_are_not_written_over_each_other():
+    points = [Point(x, 0.1) for x in (100, 101, 102, 400)]
+    texts = re.findall(r">(\d+)</text>", curve_plot([Curve("a", points)], x_label="x", y_label="y"))
+    assert texts == ["100", "400"]
 
 
 def test_one_x_and_nothing_are_drawn_too():

@@ -1,3 +1,4 @@
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -96,6 +97,17 @@ def test_only_columns_of_numbers_are_aligned_to_the_right() -> None:
     cells = [a.get("class") for tag, a in parsed(page).tags if tag == "td"]
     assert cells == [None, "number", None] * 2
     assert "yes" in parsed(page).said
+
+
+def test_a_caption_stands_outside_the_box_that_moves_sideways_and_names_it() -> None:
+    page = Page("t")
+    page.table(["a"], [["b"]], "What this is")
+    page.table(["a"], [["c"]], "What that is")
+    html = page.html()
+    captions = re.findall(r'<p class="caption" id="([^"]+)">(What [^<]+)</p><div class="scroll"([^>]*)><table([^>]*)>', html)
+    assert [said for _, said, _, _ in captions] == ["What this is", "What that is"]
+    assert len({own for own, *_ in captions}) == 2 and "<caption" not in html
+    assert all(f'aria-labelledby="{own}"' in box and own in table for own, _, box, table in captions)
 
 
 def test_a_table_without_rows_says_so() -> None:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from luthier.reports import Interval, Line, bar_plot, histogram, interval_plot, line_plot
+from luthier.reports.axes import text_width
 from luthier.reports.plots import COLOURS, DASHES, MOST_POINTS
 
+LONG = "the share of all the rows of this file that name one of the groups which are compared here"
 NAN, INF = float("nan"), float("inf")
 
 PLOTS: dict[str, Callable[[Sequence[float | None]], str]] = {
@@ -99,9 +101,40 @@ def test_an_interval_row_states_its_numbers_and_a_missing_one_says_so() -> None:
 
 
 def test_a_long_label_is_cut_and_whole_on_hover() -> None:
-    label = "a very long name of a measure that cannot fit beside its bar"
+    label = "a very long name of a measure that cannot fit in the line above its bar, which has no room for so many words"
     said = list(ET.fromstring(bar_plot([label], [1.0], x_label="x")).itertext())
     assert label in said and any(t.endswith("\u2026") for t in said)
+
+
+def test_counts_have_whole_ticks_and_shares_have_not() -> None:
+    def shown(values: Sequence[float]) -> list[str]:
+        svg = bar_plot(["a", "b"], values, x_label="rows")
+        return [t.text or "" for t in ET.fromstring(svg).findall("text") if t.attrib["text-anchor"] == "middle"]
+
+    assert shown([1, 1]) == ["0", "1", "rows"]
+    assert "0.2" in shown([1.0, 1.0])
+    counts = [t.text for t in ET.fromstring(histogram([0.0, 1.0], bins=2, x_label="x")).findall("text")]
+    assert "0.2" not in [t for t in counts if t][6:], counts
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_no_text_leaves_its_plot_and_a_phone_shows_it_large_enough(plot: str) -> None:
+    drawn = {
+        "line": lambda: line_plot([Line(f"a line named {k}", [0, 12345.678], [k, 1e6]) for k in range(3)],
+                                  x_label=LONG, y_label=LONG),
+        "interval": lambda: interval_plot([Interval(f"{LONG} {k}", k / 3, k / 3 - 0.123, k / 3 + 0.1) for k in range(5)],
+                                          x_label=LONG, reference=0.0),
+        "bar": lambda: bar_plot([LONG, "b"], [123_456.7, None], x_label=LONG),
+        "histogram": lambda: histogram([0.0, 99_999.0, 1e6], bins=40, x_label=LONG),
+    }[plot]()  # fmt: skip
+    root = ET.fromstring(drawn)
+    width, size = float(root.attrib["viewBox"].split()[2]), float(root.attrib["font-size"])
+    assert 358 / width * size >= 9, "of 390 pixels, 32 are margins"
+    for text in root.findall("text"):
+        said, at = "".join(t for t in [text.text, *(child.tail for child in text)] if t), float(text.attrib["x"])
+        share = {"start": 0.0, "middle": 0.5, "end": 1.0}[text.attrib["text-anchor"]]
+        room = text_width(said, size)
+        assert at - share * room >= 0 and at + (1 - share) * room <= width, said
 
 
 def test_bars_start_at_zero_when_all_values_are_far_from_it() -> None:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from luthier.curate.bias.words import LANGUAGES, NOTHING, UNSTATED, Groups, Lexicon, Mentions, lexicon, words_of
+from luthier.curate.bias.words import NOTHING, Groups, Lexicon, Mentions, lexicon, words_of
 from luthier.curate.counted_texts import RowText
 from luthier.curate.labels.endings import breaks_off
+from luthier.people.lists import LANGUAGES, UNSTATED
 from luthier.refusals import begins_with_refusal
 
 LAST_WORDS = (16, 10, 7, 5, 3)

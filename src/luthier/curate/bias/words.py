@@ -1,21 +1,17 @@
 """Which groups of people a text names, and which words that matter near them; by word lists, a file a language.
 
-The files lie in words_by_language/ and say where their words come from. To add a language, add such a file.
+The lists are those of `luthier.people`.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
 from typing import Any, NamedTuple
 
-LANGUAGES = ("en", "es")
-UNSTATED = "en"
-"""Texts whose language is not stated are read with these words."""
+from luthier.people.lists import LANGUAGES, word_table
+
 ORIGIN = "origin"
 """The dimension whose groups are not in a list: whatever stands, with a capital, after "from" or "born in"."""
 MOST_CHARACTERS = 1_000
@@ -145,15 +141,9 @@ Groups = Mapping[str, Mapping[str, Sequence[str]]]
 """Terms by dimension and group."""
 
 
-@lru_cache(maxsize=8)
-def _table(language: str) -> Mapping[str, Mapping[str, Any]]:
-    text = (files("luthier.curate.bias") / "words_by_language" / f"{language}.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
-
-
 def lexicon(language: str, own: Groups | None = None) -> Lexicon:
     """The words of a language with those of the user; of a language without a list the user's alone."""
-    table = _table(language) if language in LANGUAGES else {}
+    table = word_table(language) if language in LANGUAGES else {}
     terms: dict[str, list[Term]] = {}
     dimensions: dict[str, tuple[str, ...]] = {}
     for kind, has_capital in (("groups", False), ("names", True)):
@@ -177,7 +167,7 @@ def pattern_of(dimension: str, group: str, own: Groups) -> re.Pattern[str]:
     if dimension == ORIGIN:
         words.add(group)
     for language in (*LANGUAGES, ""):
-        table = _table(language) if language else {"groups": own}
+        table = word_table(language) if language else {"groups": own}
         for kind in ("groups", "names"):
             found = table.get(kind, {}).get(dimension, {})
             words.update(word for name, some in found.items() if group in (name, "") for word in some)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from luthier.curate.amounts import counted, word
 from luthier.curate.bias.survey import Bias, Named
 from luthier.curate.bias.tests import BALANCED, Finding
 from luthier.curate.bias.words import ORIGIN, pattern_of
@@ -24,17 +25,19 @@ def show_bias(page: Page, bias: Bias, table: Gathered) -> None:
     page.text(_looked_at(bias))
     if bias.findings:
         page.text(
-            f"{len(bias.findings)} of {bias.num_tests:,} comparisons differ by more than chance explains. On average "
+            f"{len(bias.findings)} of {counted(bias.num_tests, 'comparison')} "
+            f"{word(len(bias.findings), 'differs', 'differ')} by more than chance explains. On average "
             f"at most {bias.rate:.0%} of what is reported here is false (Benjamini and Hochberg 1995); the intervals "
             "are widened for the number of comparisons. A difference is no verdict: look at the rows."
         )
         for finding in bias.findings[:SHOWN_FINDINGS]:
             _finding(page, finding, table, bias)
         if len(bias.findings) > SHOWN_FINDINGS:
-            page.text(f"{len(bias.findings) - SHOWN_FINDINGS} more are in bias.json, with their rows.")
+            more = len(bias.findings) - SHOWN_FINDINGS
+            page.text(f"{more} more {word(more, 'is', 'are')} in bias.json, with {word(more, 'its', 'their')} rows.")
     elif bias.num_tests:
-        page.text(f"None of {bias.num_tests:,} comparisons differs by more than chance explains (false-discovery rate "
-                  f"{bias.rate:.0%}, Benjamini and Hochberg 1995).")  # fmt: skip
+        page.text(f"None of {counted(bias.num_tests, 'comparison')} differs by more than chance explains "
+                  f"(false-discovery rate {bias.rate:.0%}, Benjamini and Hochberg 1995).")  # fmt: skip
     else:
         page.text("Too few rows name groups of people to compare any.")
     _representation(page, bias)
@@ -42,12 +45,14 @@ def show_bias(page: Page, bias: Bias, table: Gathered) -> None:
 
 
 def _looked_at(bias: Bias) -> str:
-    said = f"Read were {bias.told}; {bias.naming:,} of them name a group of people by gender, age, religion, "
+    names = word(bias.naming, "names", "name")
+    said = f"Read were {bias.told}; {bias.naming:,} of them {names} a group of people by gender, age, religion, "
     said += "nationality, origin or a first name. Words come from lists in English and Spanish."
     if bias.unread:
-        said += f" {bias.unread:,} rows are in other languages and were not looked at."
+        said += f" {counted(bias.unread, 'row is', 'rows are')} in other languages and not looked at."
     if bias.repeated:
-        said += f" {bias.repeated:,} rows share a link with another row, which stands for them."
+        share, them = word(bias.repeated, "row shares", "rows share"), word(bias.repeated, "it", "them")
+        said += f" {bias.repeated:,} {share} a link with another row, which stands for {them}."
     return said
 
 
@@ -58,13 +63,13 @@ def _finding(page: Page, finding: Finding, table: Gathered, bias: Bias) -> None:
     page.subheading(f"{dimension}: {finding.group} against {finding.others}: {finding.outcome}")
     if finding.outcome.startswith("named in"):
         total = have + others_have
-        page.text(f"{have:,} rows name {finding.group} and {others_have:,} name {finding.others}: {have / total:.0%} "
-                  f"against one half, which is {100 * finding.difference.value:+.0f} points ({low:+} to "
-                  f"{high:+}).")  # fmt: skip
+        page.text(f"{counted(have, 'row names', 'rows name')} {finding.group} and {others_have:,} "
+                  f"{word(others_have, 'names', 'name')} {finding.others}: {have / total:.0%} against one "
+                  f"half, which is {100 * finding.difference.value:+.0f} points ({low:+} to {high:+}).")  # fmt: skip
     else:
         page.text(
-            f"{have:,} of {of:,} rows of {finding.group} ({have / of:.0%}) against {others_have:,} of {others_of:,} of "
-            f"{finding.others} ({others_have / others_of:.0%}). Within requests of one kind that is "
+            f"{have:,} of {counted(of, 'row')} of {finding.group} ({have / of:.0%}) against {others_have:,} of "
+            f"{others_of:,} of {finding.others} ({others_have / others_of:.0%}). Within requests of one kind that is "
             f"{100 * finding.difference.value:+.0f} points ({low:+} to {high:+})."
         )
     with page.folded("Rows behind it"):

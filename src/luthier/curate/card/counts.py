@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from luthier.curate.amounts import counted
 from luthier.curate.counted_texts import RowTexts
 from luthier.curate.gathered import Gathered
 from luthier.curate.ledger import NOT_STATED
@@ -47,11 +48,11 @@ def show_languages(page: Page, ledger: Mapping[str, Any]) -> None:
     said = {_language(name): count for name, count in names.items()}
     total = sum(said.values())
     if len(said) == 1:
-        page.text(f"All {total:,} records: {next(iter(said))}.")
+        page.text(f"{'All ' if total != 1 else ''}{counted(total, 'record')}: {next(iter(said))}.")
         return
     shown = dict(list(said.items())[:SHOWN_LANGUAGES])
     if len(said) > len(shown):
-        shown[f"{len(said) - len(shown)} others"] = total - sum(shown.values())
+        shown[counted(len(said) - len(shown), "other")] = total - sum(shown.values())
     labels = [f"{name} ({_percent(count / total)})" for name, count in shown.items()]
     page.figure(bar_plot(labels, list(shown.values()), x_label="records"),
                 caption="A language cannot be told from a number, code or a word or two.")  # fmt: skip
@@ -70,9 +71,10 @@ def show_files(page: Page, ledger: Mapping[str, Any], table: Gathered, goes_to: 
         if not counts:
             rows.append((str(file), shapes or "nothing", MISSING, 0))
     if missing:
-        page.text(f"{missing:,} written records state no licence. If you know it, set `curate.licence`.")
+        said = counted(missing, "written record states", "written records state")
+        page.text(f"{said} no licence. If you know it, set `curate.licence`.")
     page.table(["file", "shape", "licence", "records written"], rows[:SHOWN_LICENCES],
-               caption=f"{min(SHOWN_LICENCES, len(rows))} of {len(rows):,} lines.")  # fmt: skip
+               caption=f"{min(SHOWN_LICENCES, len(rows))} of {counted(len(rows), 'line')}.")  # fmt: skip
     if len(ledger["licences"]) > 1:
         page.table(["licence", "records written"], list(ledger["licences"].items()))
 
@@ -85,11 +87,12 @@ def show_split(page: Page, ledger: Mapping[str, Any]) -> None:
     page.heading("The split and its certificate")
     checks = ledger["certificate"]
     shared = sum(checks["prompts"].values()) + sum(checks["links"].values()) + sum(checks["near"].values())
+    found = counted(shared, "prompt, link or near-duplicate is", "prompts, links or near-duplicates are")
     page.text(
         "train and dev are for training, held_out is read by evaluation only. Rows that ask or say nearly the same, or "
         "have a link in common, are never parted. "
         + ("The certificate is counted anew from the rows as written, not from the groups that decided."
-           if not shared else f"{shared:,} prompts, links or near-duplicates are on both sides: see the table.")
+           if not shared else f"{found} on both sides: see the table.")
     )  # fmt: skip
     page.table(["between", "prompts in both", "links in both", "near-duplicates in both"],
                [(pair.replace("/", " and "), *(checks[tie][pair] for tie in ("prompts", "links", "near")))

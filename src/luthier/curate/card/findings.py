@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from luthier.curate.amounts import counted
 from luthier.curate.card.rows import SHOWN_CHARACTERS, answer_of, cut, named, prompt_of
 from luthier.curate.comparing import LEAK
 from luthier.curate.config import KIND_NAMES
@@ -93,8 +94,8 @@ def _duplicates(page: Page, ledger: Mapping[str, Any], table: Gathered) -> None:
         return
     page.heading("Duplicates")
     said = "; ".join(f'{count:,} by the rule "{rule}"' for rule, count in merged.items())
-    page.text(f"{sum(merged.values()):,} rows went into another row that says the same: {said}. merged.jsonl names "
-              "each and the row that stays. What differs is marked.")  # fmt: skip
+    page.text(f"{counted(sum(merged.values()), 'row')} went into another row that says the same: {said}. merged.jsonl "
+              "names each and the row that stays. What differs is marked.")  # fmt: skip
     shown: dict[str, list[Sample]] = {rule: [] for rule in merged}
     end = table.end_of()
     for entry in merged_rows(table):
@@ -124,10 +125,11 @@ def _conflicts(page: Page, out: Path, ledger: Mapping[str, Any]) -> None:
     if not count and not preferences:
         return
     page.heading("Prompts with more than one answer")
-    page.text(f"{count:,} prompts have different answers in different rows. All are kept: they may be right, as in "
-              "open questions, or contradict each other. conflicts.jsonl has all.")  # fmt: skip
+    page.text(f"{counted(count, 'prompt has', 'prompts have')} different answers in different rows. All are kept: they "
+              "may be right, as in open questions, or contradict each other. conflicts.jsonl has all.")  # fmt: skip
     if preferences:
-        page.text(f"{preferences:,} preferences are contradicted: another row prefers the other answer.")
+        said = counted(preferences, "preference is", "preferences are")
+        page.text(f"{said} contradicted: another row prefers the other answer.")
     _some(page, [_conflict(entry["rows"]) for entry in islice(_lines(out / "conflicts.jsonl"), SHOWN_SAMPLES)])
 
 
@@ -138,7 +140,7 @@ def _conflict(rows: Sequence[Mapping[str, Any]]) -> Sample:
     pair = differing(answers[0], answers[1])
     texts: list[str | Marked] = [pair.left, pair.right, *answers[2:]]
     labels = [named(row["where"]) for row in rows[:3]]
-    more = f" (and {len(rows) - 3} more answers)" if len(rows) > 3 else ""
+    more = f" (and {counted(len(rows) - 3, 'more answer')})" if len(rows) > 3 else ""
     return Sample(f"{title}{more}", tuple(zip(labels, texts, strict=True)), "unsure")
 
 
@@ -178,8 +180,8 @@ def _personal(page: Page, ledger: Mapping[str, Any], table: Gathered, texts: Row
     if not found:
         return
     page.heading("Personal data")
-    page.text(f"{ledger['personal']['rows']:,} rows held personal data. Where it was replaced, one value has one "
-              "placeholder throughout a conversation.")  # fmt: skip
+    page.text(f"{counted(ledger['personal']['rows'], 'row')} held personal data. Where it was replaced, one value has "
+              "one placeholder throughout a conversation.")  # fmt: skip
     page.figure(bar_plot([kind.replace("_", " ") for kind in found], list(found.values()), x_label="times found"))
     samples = []
     for text in texts.texts:

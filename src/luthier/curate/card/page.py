@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from luthier import __version__
+from luthier.curate.amounts import counted, word
 from luthier.curate.bias.survey import Bias
 from luthier.curate.card.bias import show_bias
 from luthier.curate.card.counts import show_files, show_languages, show_lengths, show_split
@@ -67,16 +68,17 @@ def _verdict(page: Page, ledger: Mapping[str, Any], bias: Bias) -> None:
     read, kept = ledger["read"], ledger["kept"]
     quarantined = sum(ledger["quarantined"].values())
     leaks = sum(ledger["certificate"]["prompts"].values())
-    share = f"{kept:,} of {read:,} rows are kept"
+    share = f"{kept:,} of {counted(read, 'row')} {word(kept, 'is', 'are')} kept"
+    conflicts = ledger["conflicts"]["prompts"]
     looks = [
-        (quarantined, "cannot be used as they are"),
-        (ledger["conflicts"]["prompts"], "prompts have more than one answer"),
-        (len(bias.findings), "differences between groups of people" if len(bias.findings) != 1
-         else "difference between groups of people"),
-    ]  # fmt: skip
-    said = ", ".join(f"{count:,} {what}" for count, what in looks if count)
+        (quarantined, f"{quarantined:,} cannot be used as {word(quarantined, 'it is', 'they are')}"),
+        (conflicts, f"{counted(conflicts, 'prompt')} {word(conflicts, 'has', 'have')} more than one answer"),
+        (len(bias.findings), f"{counted(len(bias.findings), 'difference')} between groups of people"),
+    ]
+    said = ", ".join(what for count, what in looks if count)
     if leaks:
-        page.verdict("Leak", f"{share}; {leaks:,} prompts are both in held_out and in what is trained on.", "bad")
+        both = f"{counted(leaks, 'prompt')} {word(leaks, 'is', 'are')} both in held_out and in what is trained on"
+        page.verdict("Leak", f"{share}; {both}.", "bad")
     elif said:
         page.verdict("Usable, with something to look at", f"{share}; {said}.", "unsure")
     else:
@@ -97,10 +99,11 @@ def _flow(page: Page, ledger: Mapping[str, Any]) -> None:
     page.heading("Where each row went")
     exits = _exits(ledger)
     shares = [Share(name, count) for name, count in (*ledger["splits"].items(), (PREFERENCES, ledger[PREFERENCES]))]
-    made = f" {ledger['made']:,} records were made beyond one a row." if ledger["made"] else ""
+    made = ledger["made"]
+    more = f" {counted(made, 'record')} {word(made, 'was', 'were')} made beyond one a row." if made else ""
     page.figure(
         flow_plot("read", ledger["read"], exits, end="kept", left=ledger["kept"], shares=shares),
-        caption=f"Counted in rows of the files, the parts of what is kept in records.{made} Every row ends in one "
+        caption=f"Counted in rows of the files, the parts of what is kept in records.{more} Every row ends in one "
         "place; the numbers add up.",
     )
     ways = [("kept", "", ledger["kept"])]
@@ -133,7 +136,7 @@ def _exits(ledger: Mapping[str, Any]) -> list[Exit]:
     for kind in ("quarantined", "dropped", "merged"):
         rest = [exit for exit in found if exit.kind == kind and exit not in large]
         if rest:
-            small.append(Exit(kind, f"{len(rest)} other reasons", sum(exit.count for exit in rest)))
+            small.append(Exit(kind, counted(len(rest), "other reason"), sum(exit.count for exit in rest)))
     order = {"quarantined": 0, "dropped": 1, "merged": 2}
     return sorted([*(exit for exit in found if exit in large), *small], key=lambda exit: order[exit.kind])
 

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from luthier.curate.faults import BadRow
-from luthier.curate.files.json_texts import as_row, not_json, row_of
+from luthier.curate.files.json_texts import Pairs, as_row, may_name_a_key_twice, not_json, row_of
 from luthier.curate.files.json_values import value_rows
 from luthier.curate.files.raw import (
     KEPT_OF_LONG,
@@ -72,7 +72,7 @@ def _line_rows(path: Path, lines: Iterator[RawLine] | None = None) -> Iterator[R
                     row = as_row(row)
                     if has_long_number(line.data):
                         raise ValueError
-                if line.num_bytes:
+                if line.num_bytes or may_name_a_key_twice(line.data, row):
                     raise ValueError
             except (ValueError, BadRow):
                 if line.data.strip():
@@ -84,7 +84,7 @@ def _line_rows(path: Path, lines: Iterator[RawLine] | None = None) -> Iterator[R
 
 
 def _read_slowly(file: str, line: RawLine) -> RawRow:
-    """A line with a long number, or a broken one: read by the parser that says where it stopped."""
+    """A line with a long number or a key that may stand twice, or a broken one: read by the parser that says so."""
     try:
         return RawRow(file, line.number, line.data, row_of(line.text()))
     except BadRow as bad:
@@ -95,12 +95,15 @@ def _object_rows(path: Path) -> Iterator[RawRow]:
     """The rows of a .json file that begins with an object and does not hold one a line."""
     text = text_of(path)
     start = text.index("{")
+    pairs = Pairs()
     try:
-        value, end = json.JSONDecoder().raw_decode(text, start)
+        value, end = json.JSONDecoder(object_pairs_hook=pairs.as_object).raw_decode(text, start)
     except (ValueError, RecursionError) as error:
         return iter([_whole_row(path, text, start, not_json(text, error))])
     if text[end:].strip():
         return value_rows(path, is_list=False)
+    if pairs.fault is not None:
+        return iter([_whole_row(path, text, start, pairs.fault)])
     rows = _rows_within(path, value)
     return rows if rows is not None else iter([_whole_row(path, text, start, value)])
 

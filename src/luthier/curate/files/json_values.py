@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from luthier.curate.faults import BadRow, shown
-from luthier.curate.files.json_texts import as_row, not_json
+from luthier.curate.files.json_texts import Pairs, as_row, not_json
 from luthier.curate.files.raw import (
     BYTE_ORDER_MARK,
     KEPT_OF_LONG,
@@ -31,7 +31,6 @@ LONGEST_INDENT = 200
 LONGEST_LITERAL = 12
 """A parser that stops so near to the end of what is held may only miss what follows: "-Infin", "\\u26"."""
 _GAP = re.compile(r"[\s,]*")
-_DECODER = json.JSONDecoder()
 
 
 class _Window:
@@ -110,7 +109,8 @@ class _Window:
 
 def value_rows(path: Path, *, is_list: bool) -> Iterator[RawRow]:
     """The rows of one list, or of values that follow one another without one."""
-    file, window = str(path), _Window(path)
+    file, window, pairs = str(path), _Window(path), Pairs()
+    decoder = json.JSONDecoder(object_pairs_hook=pairs.as_object)
     if is_list:
         window.skip()
         window.at += 1  # its bracket
@@ -123,25 +123,26 @@ def value_rows(path: Path, *, is_list: bool) -> Iterator[RawRow]:
             break
         line = window.line()
         try:
-            value, end = _value(window)
+            pairs.fault = None
+            value, end = _value(window, decoder)
         except (BadRow, RecursionError) as error:
             bad = error if isinstance(error, BadRow) else not_json("", error)
             yield _broken(file, window, line, bad)
             if window.is_all and window.at == len(window.text):
                 return
         else:
-            row = _row(file, line, window, end, value)
+            row = _row(file, line, window, end, pairs.fault or value)
             window.at = end
             yield row
     window.at += 1
     yield from _after_the_list(file, window)
 
 
-def _value(window: _Window) -> tuple[Any, int]:
+def _value(window: _Window, decoder: json.JSONDecoder) -> tuple[Any, int]:
     """The value where reading is, and where it ends in the text; BadRow when there is none."""
     while True:
         try:
-            value, end = _DECODER.raw_decode(window.text, window.at)
+            value, end = decoder.raw_decode(window.text, window.at)
             if end < len(window.text) or window.is_all:
                 return value, end
         except json.JSONDecodeError as error:
@@ -156,6 +157,7 @@ def _value(window: _Window) -> tuple[Any, int]:
 
 
 def _row(file: str, line: int, window: _Window, end: int, value: Any) -> RawRow:
+    """The row of a value, or of the BadRow that is wrong with it."""
     text = window.text[window.at : end]
     num_lines = 1 + text.count("\n")
     try:
@@ -165,6 +167,8 @@ def _row(file: str, line: int, window: _Window, end: int, value: Any) -> RawRow:
         bad: BadRow = not_utf8(raw, len(bytes_of(text[: error.start])), window.offset())
     else:
         try:
+            if isinstance(value, BadRow):
+                raise value
             return RawRow(file, line, raw, as_row(value), num_lines=num_lines)
         except BadRow as found:
             bad = found

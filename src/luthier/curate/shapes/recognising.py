@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from luthier.curate.faults import BadRow, Fault, shown
 from luthier.curate.files.raw import RawRow, Row
 from luthier.curate.names import CONVERSATION_NAMES, INPUT_NAMES, INSTANCE_NAMES, PROMPT_NAMES, RECORD_NAMES
+from luthier.curate.shapes.bbq_rows import bbq_item_of, is_bbq
 from luthier.curate.shapes.fields import (
     answers_of,
     check_surrogates,
@@ -23,6 +24,7 @@ from luthier.curate.shapes.fields import (
     texts_of,
     with_system,
 )
+from luthier.curate.shapes.instruction_rows import has_instructions, instructed
 from luthier.curate.shapes.making import Given, Record, example, source_of
 from luthier.curate.shapes.plain_rows import Plan, plain_example, plan_of
 from luthier.curate.shapes.preferences import has_preference, preferences_of
@@ -186,6 +188,8 @@ def _is_task_item(row: Row) -> bool:
 
 SHAPES = (
     Shape("preference", '{"prompt", "chosen", "rejected"}', has_preference, preferences_of),
+    Shape("ifeval", '{"prompt", "instruction_id_list", "kwargs"}', has_instructions, instructed),
+    Shape("bbq", '{"context", "question", "ans0", "ans1", "ans2", "label"}', is_bbq, bbq_item_of),
     Shape("luthier", '{"messages", "targets", "task" ...}', _is_own, _own),
     Shape("messages", '{"messages": [{"role", "content"}]}', _has_messages, _conversation),
     Shape("sharegpt", '{"conversations": [{"from", "value"}]}', _has_conversation, _conversation),

@@ -169,7 +169,8 @@ def self_instruct(starts: Sequence[Start], config: SynthesiseConfig, book: Book)
 def inversion(starts: Sequence[Start], config: SynthesiseConfig, book: Book) -> Rounds:
     """The request that each text answers (back-translation, arXiv:2308.06259); a score may be asked for too.
 
-    A text is used once; two texts with the same request would contradict each other, so the first keeps it.
+    A text is used once; two texts with the same request would contradict each other, so the first keeps it, unless its
+    score drops it: then a text of a later round may have it.
     """
     asking, prompts = Asking(), set[str]()
     waiting = deque(starts)
@@ -182,20 +183,25 @@ def inversion(starts: Sequence[Start], config: SynthesiseConfig, book: Book) -> 
             if text is None:
                 continue
             request = bare(text)
-            key = " ".join(request.casefold().split())
             fault = request_fault(request, None, is_of_text=False)
             fault = fault or ("copies the text" if is_copied(request, start.text) else None)
-            fault = fault or ("asked before" if key in prompts else None)
+            fault = fault or ("asked before" if _folded(request) in prompts else None)
             if fault:
                 book.reject(ask, fault, request)
                 continue
-            prompts.add(key)
+            prompts.add(_folded(request))
             book.accept(ask)
             kept.append((start, ask, request))
         if config.min_score is not None and kept:
+            prompts -= {_folded(request) for _, _, request in kept}
             kept = yield from _scored(kept, config.min_score, asking, book)
+            prompts |= {_folded(request) for _, _, request in kept}
         for start, ask, request in kept:
             book.add(ask, request, start.text, source=start.place, links=[f"text:{content_id(start.text)}"])
+
+
+def _folded(request: str) -> str:
+    return " ".join(request.casefold().split())
 
 
 def evol_instruct(starts: Sequence[Start], config: SynthesiseConfig, book: Book) -> Rounds:

@@ -117,7 +117,10 @@ def paraphrase(found: Paraphrases, config: SynthesiseConfig, book: Book) -> Roun
         for file, ask, end in zip(open_files, asks, (yield asks), strict=True):
             text = book.text(ask, end)
             new = [] if text is None else _new_templates(book, ask, text, file.table, novelty[file.path])
-            found.made[file.path] += new[: config.rows - len(found.made[file.path])]
+            missing = config.rows - len(found.made[file.path])
+            found.made[file.path] += new[:missing]
+            if beyond := len(new[missing:]):
+                book.proposals.update({"new": -beyond, "new, and more than asked for": beyond})
             dry[file.path] = 0 if new else dry[file.path] + 1
     for path, count in dry.items():
         if count >= DRY_ROUNDS:

@@ -123,14 +123,12 @@ def swap_texts(texts: Sequence[str], lists: Partners) -> tuple[list[str], frozen
     chosen = _drawn(whole, lists)
     done = [_swapped(text, lists, chosen) for text in texts]
     sides = frozenset(side for one in done for side in one.sides)
-    if not sides:
-        return list(texts), sides
     for text in texts:
         matched = {match.span() for match in _matches(text, lists)}
         others = (match for match in lists.loose.finditer(text) if not _is_lower_name(match[0], lists))
         if any(match.span() not in matched for match in others):
             raise CannotSwap("a listed word stands inside another one")
-    if lists.has_pronouns and any(_names_others(text, lists) for text in texts):
+    if sides and lists.has_pronouns and any(_names_others(text, lists) for text in texts):
         raise CannotSwap("names somebody who is not in the lists")
     return [one.text for one in done], sides
 

@@ -26,6 +26,7 @@ from luthier.recipes.study_report.words import (
 )
 from luthier.recipes.studying.rows import RUNGS
 from luthier.reports import Page
+from luthier.records.whole_files import write_text_whole
 from luthier.reports.curves import standalone
 
 Json = Mapping[str, Any]
@@ -55,7 +56,7 @@ def write_study(run_folder: Path) -> list[str]:
     for name, (svg, _) in drawn.items():
         path = run_folder / "figures" / f"{name}.svg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(standalone(svg), encoding="utf-8")
+        write_text_whole(path, standalone(svg))
     report(study, drawn, run_folder).write(run_folder / "report.html")
     return closing_lines(study, run_folder / "report.html")
 

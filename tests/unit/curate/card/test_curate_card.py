@@ -55,9 +55,32 @@ def test_the_card_shows_the_counts_and_every_way_out(card):
 
 def test_the_card_shows_rows_of_everything_that_deserves_a_look(card):
     text = text_of(card)
-    for said in ("rows.jsonl:23: completion", "write the answer, or delete the row", "1 prompts have different answers",
+    for said in ("rows.jsonl:23: completion", "write the answer, or delete the row", "1 prompt has different answers",
                  "rows.jsonl:21 went into rows.jsonl:1", "holds 100% of questions.jsonl:1", "better", "worse"):  # fmt: skip
         assert said in text, said
+
+
+def test_one_of_a_thing_is_told_in_the_singular(card):
+    text = text_of(card)
+    for said in ("1 prompt has more than one answer", "1 row held personal data", "1 cannot be used as it is"):
+        assert said in text, said
+    wrong = re.findall(r"(?<![\d,.])1 (?:rows|prompts|records|preferences|comparisons|lines|differences|others)\b", text)
+    assert wrong == []
+
+
+def test_one_row_and_one_record_are_told_in_the_singular_too(tmp_path):
+    text = text_of(card_of(tmp_path, [{"prompt": "Where do you live now?", "completion": "I live in a small house."}]))
+    assert "1 of 1 row is kept" in text and "1 record: en" in text and "1 of 1 line." in text
+
+
+def test_rows_are_counted_on_axes_in_whole_numbers(tmp_path):
+    rows = [{"prompt": "a", "completion": ""}, "no row", {"prompt": "How are you today?", "completion": "I am well."}]
+    plots = re.findall(r"<svg.*?</svg>", card_of(tmp_path, rows), flags=re.DOTALL)
+    (reasons,) = (plot for plot in plots if "<title>rows</title>" in plot)
+    lengths = [plot for plot in plots if "distribution of words" in plot]
+    assert len(lengths) == 2
+    for plot in (reasons, *lengths):
+        assert not re.search(r">\d*\.\d+</text>", plot)
 
 
 def test_what_matters_in_a_row_is_marked(card):

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from luthier.curate.files.json_texts import may_name_a_key_twice
 from luthier.curate.files.reading import read_rows
 from luthier.curate.shapes.recognising import convert
 
@@ -28,6 +29,17 @@ def test_lines_that_are_not_json_are_faults_at_their_line_and_the_others_are_rea
     assert rows[1].raw == b'{"prompt": "a" "x"}'
     assert rows[1].fault.problem.where == f"{tmp_path}/rows.jsonl:2"
     assert "column 16" in rows[1].fault.problem.found
+
+
+@pytest.mark.parametrize(("text", "found"), [
+    ("not json", "'not json' at column 1 (expecting value)"),
+    ('{"a": 1} {}', "'{}' at column 10 (extra data)"),
+    ('{"a": "\tb"}', "at column 8 (invalid control character)"),
+])  # fmt: skip
+def test_what_is_no_json_is_told_apart_from_what_was_expected(tmp_path, text, found):
+    (row,) = rows_of(tmp_path, text)
+    assert row.fault.problem.found.endswith(found), row.fault.problem.found
+    assert row.fault.problem.expected == "one JSON object"
 
 
 def test_a_row_with_a_line_separator_is_not_cut_in_two(tmp_path):
@@ -171,8 +183,8 @@ def test_a_task_of_super_natural_instructions_gives_its_instances_with_its_defin
     assert second.fault.problem.where == f"{tmp_path}/task001_answering.json:2: output[0]"
 
 
-def test_numbers_beyond_64_bits_nan_and_duplicate_keys_are_read_as_json_reads_them(tmp_path):
-    text = '{"a": 123456789012345678901234567890, "b": [-0.0, NaN, 1e400], "c": 1, "c": "\\u00e9"}'
+def test_numbers_beyond_64_bits_and_nan_are_read_as_json_reads_them(tmp_path):
+    text = '{"a": 123456789012345678901234567890, "b": [-0.0, NaN, 1e400], "c": "\\u00e9"}'
     (row,) = rows_of(tmp_path, text)
     assert repr(row.data) == repr(json.loads(text))
 
@@ -181,3 +193,40 @@ def test_a_row_that_is_nested_without_end_is_a_fault(tmp_path):
     nested = {"prompt": "a", "completion": "b", "x": json.loads("[" * 300 + "]" * 300)}
     for name, text in (("rows.jsonl", json.dumps(nested)), ("rows.json", json.dumps([nested]))):
         assert reasons(rows_of(tmp_path, text, name)) == ["not JSON"]
+
+
+DOUBLED = [
+    '{"prompt": "one", "prompt": "two", "completion": "b"}',
+    '{"prompt" : "one", "prompt" : "two", "completion" : "b"}',
+    '{"prompt": "one", "prompt"\t: "two", "completion": "b"}',
+    '{"prompt": "one", "prompt"   : "two", "completion": "b"}',
+    '{"prompt": "\\u0022: ", "prompt": "two", "completion": "b"}',
+    '{"prompt": "say \\"x\\": ", "completion": "b", "prompt": "two"}',
+    '{"messages": [{"role": "user", "content": "one", "content": "two"}], "id": 1}',
+    '{"prompt": "one", "pro\\u006dpt": "two", "completion": "b"}',
+]
+
+
+@pytest.mark.parametrize("text", DOUBLED)
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json", "list.json", "one.json"])
+def test_a_row_that_says_two_things_under_one_name_is_a_fault_and_the_others_are_read(tmp_path, text, name):
+    lines = {"rows.jsonl": f"{GOOD}\n{text}\n{GOOD}\n", "rows.json": f"{GOOD}\n{text}\n{GOOD}\n",
+             "list.json": f"[{GOOD}, {text}, {GOOD}]", "one.json": text}[name]  # fmt: skip
+    rows = rows_of(tmp_path, lines, name)
+    wanted = [None, "two values of one name", None]
+    assert reasons(rows) == (wanted if len(rows) > 1 else wanted[1:2])
+    (bad,) = [row for row in rows if row.fault]
+    assert "'two'" in bad.fault.problem.found and bad.raw == text.encode()
+
+
+@pytest.mark.parametrize("text", ['{"a": "x", "a": "", "b": 1}', '{"a": null, "b": 1, "a": "x"}', '{"b": 1, "a": [], "a": "x"}'])
+def test_of_a_key_that_stands_twice_the_value_that_holds_something_is_kept(tmp_path, text):
+    (row,) = rows_of(tmp_path, text)
+    assert row.fault is None and row.data == {"a": "x", "b": 1}
+
+
+@pytest.mark.parametrize("text", [
+    '{"a": "he said \\"so\\": yes", "b": "\\" : "}', '{"a": {"a": 1, "b": {"a": 2}}, "c": [{"a": 1}, {"a": 2}]}', '{"a" : "x"}',
+])  # fmt: skip
+def test_rows_without_a_doubled_key_are_read_by_the_fast_parser(text):
+    assert not may_name_a_key_twice(text.encode(), json.loads(text))

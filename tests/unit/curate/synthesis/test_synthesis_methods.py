@@ -106,6 +106,16 @@ def test_inversion_keeps_pairs_with_the_least_score_only(tmp_path):
     assert sum(scores["rejected"].values()) > 0 and set(scores["rejected"]) == {"score below 3"}
 
 
+def test_a_request_whose_first_text_is_dropped_is_free_for_a_later_one(tmp_path):
+    def say(prompt):
+        return ("Score: 1" if "The mill" in prompt else "Score: 5") if "How good is" in prompt else "Where is it, and when is it open?"
+
+    with serving(say=say) as server:
+        ledger, rows = made(tmp_path, "inversion", server, rows=1, min_score=4)
+    assert [row.targets[0] for row in rows] == [STARTS["inversion"][1]["text"]]
+    assert ledger["kinds"]["request"]["accepted"] == 2 and ledger["kinds"]["score"]["rejected"] == {"score below 4": 1}
+
+
 def test_a_text_becomes_a_persona_first(tmp_path):
     with serving() as server:
         ledger, rows = made(tmp_path, "persona", server)
@@ -126,6 +136,8 @@ def test_paraphrase_writes_a_task_file_with_templates_that_can_be_filled(tmp_pat
     (tmp_path / "tasks/mood.jsonl").write_text('{"text": "fine", "answer": "good"}\n')
     with serving() as server:
         ledger, rows = made(tmp_path, "paraphrase", server, rows=5, tasks=str(tmp_path / "tasks"))
+    beyond = ledger["proposals"].get("new, and more than asked for", 0)
+    assert ledger["proposals"]["new"] == 5 and beyond == 1
     (task,) = read_collection(tmp_path / "run/synthesise/tasks").tasks
     assert rows == [] and ledger["templates"] == {"mood": 5} and len(task.templates) == 7 and balances(ledger)
     assert [t.turns[0] for t in task.templates[:2]] == ["Is this good? {text}", "{text}\n\nGood or bad?"]

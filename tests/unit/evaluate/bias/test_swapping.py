@@ -110,7 +110,7 @@ def test_swapping_twice_gives_the_text_back_and_nothing_but_listed_words_changes
     case = st.sampled_from((str.capitalize, str.upper) if attribute == "names" else (str, str.capitalize, str.upper))
     word = st.builds(lambda w, c: str.capitalize(w) if w in lists.names and c is str else c(w),
                      st.sampled_from(listed), case)  # fmt: skip
-    words = data.draw(st.lists(st.one_of(st.sampled_from(PLAIN), word), max_size=12))
+    words = data.draw(st.lists(st.one_of(st.sampled_from(PLAIN), word), min_size=1, max_size=12))
     # A plain word between any two, so that names and phrases do not run into each other.
     text = " so ".join(words)
     after, _ = swap_texts([text], lists)
@@ -133,23 +133,18 @@ def test_a_text_without_listed_words_stays_to_the_letter(words, which):
     assert swap_texts([text, "\n" + text], lists) == ([text, "\n" + text], frozenset())
 
 
-PRONOUNS = ("her", "hers", "him", "his", "she", "he", "herself", "himself")
+CLAUSES = (
+    "she left", "he stayed", "they saw her", "they saw him today", "her book is old", "the book is hers", "it was his",
+    "she hurt herself", "I met his father and her mother", "we asked him and her brothers", "his is better",
+    "she saw him herself",
+)  # fmt: skip
 
 
-@given(st.lists(st.sampled_from((*PRONOUNS, "and", "book", "today", "saw", "is")), min_size=1, max_size=8))
-def test_pronouns_swapped_twice_come_back_where_grammar_tells_which_is_meant(words):
-    """Her before a noun is his and back; before anything else him; his before a noun is her, else hers."""
+@given(st.lists(st.sampled_from(CLAUSES), min_size=1, max_size=6), st.sampled_from((". ", ", and ", "; then ")))
+def test_pronouns_swapped_twice_come_back(clauses, sign):
     lists = partners("gender", "en")
     assert lists is not None
-    grammatical = []
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        has_noun = following == "book" or following == "saw"
-        grammatical.append({"hers": "her" if has_noun else "hers", "him": "them" if has_noun else "him"}.get(word, word))
-    text = " ".join(grammatical)
-    try:
-        after, _ = swap_texts([text], lists)
-        again, _ = swap_texts(after, lists)
-    except CannotSwap:
-        return
-    fixed = re.sub(r"\bsaw her book\b", "saw him book", text)
-    assert again[0].replace("hers", "her").replace("him", "her") == fixed.replace("hers", "her").replace("him", "her")
+    text = sign.join(clauses) + "."
+    after, sides = swap_texts([text], lists)
+    assert after != [text] and sides
+    assert swap_texts(after, lists)[0] == [text]
