@@ -25,8 +25,8 @@ from luthier.recipes.study_report.words import (
     verdicts,
 )
 from luthier.recipes.studying.rows import RUNGS
-from luthier.reports import Page
 from luthier.records.whole_files import write_text_whole
+from luthier.reports import Page
 from luthier.reports.curves import standalone
 
 Json = Mapping[str, Any]
