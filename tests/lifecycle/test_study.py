@@ -21,7 +21,7 @@ from luthier.recipes.study import main
 from luthier.recipes.studying.config import StudyRecipe
 from luthier.recipes.studying.crew import Crew
 
-TRANSFER = {"tasks": 1, "examples": [4], "methods": ["lora"], "steps": 2}
+TRANSFER = {"tasks": 1, "examples": [4], "methods": ["lora"], "epochs": 4}
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_second_call_does_what_is_missing_and_a_changed_option_only_its_arms(r
     assert not (tmp_path / "run" / "models").exists() and not (tmp_path / "run" / "scratch").exists()
     assert (tmp_path / "run" / "report.html").is_file() and (tmp_path / "run" / "study.json").is_file()
 
-    status, lines = run(transfer={**TRANSFER, "steps": 3})
+    status, lines = run(transfer={**TRANSFER, "epochs": 6})
     assert set(done(lines)) == {name for name in second if name.startswith("transfer")}
     assert {name: at for name, at in finished(tmp_path).items() if not name.startswith("transfer")} == {
         name: at for name, at in second.items() if not name.startswith("transfer")

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from luthier.errors import DataError, Problem
+from luthier.evaluate.instruction_level import instruction_level
 from luthier.evaluate.kept_rows import Kept, Shelf
 from luthier.evaluate.kpis import Grades, Kpi, grades_by_item, item_value, kpi_table, sliced
 from luthier.evaluate.suite import Suite
 from luthier.graders import RANK_KPIS, grade_all
-from luthier.graders.instructions.grading import instruction_level
 from luthier.graders.rank import Ranking, can_be_ranked, chance, rank_grade, rank_options
 from luthier.records import (
     Completion,

@@ -11,13 +11,12 @@ The reason of a grade says how each instruction fared, in the item's order:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from luthier.graders.instructions.asking import Asked, read_instructions
 from luthier.graders.instructions.findings import Finding
 from luthier.records import Completion, Example, Grade
-from luthier.stats.intervals import Estimate, score_interval
 
 STRICT, LOOSE = "instructions", "instructions_loose"
 """The graders' names."""
@@ -31,19 +30,6 @@ class Outcome(NamedTuple):
 
     id: str
     follows: bool
-
-
-class InstructionLevel(NamedTuple):
-    """Accuracy with instructions as items, clustered by prompt."""
-
-    overall: Estimate | None
-    """None where no instruction was graded."""
-    by_id: dict[str, Estimate]
-
-    def to_json(self) -> dict[str, Any]:
-        """overall and by_id: value, low, high, n, method."""
-        return {"overall": self.overall and self.overall.to_json(),
-                "by_id": {name: estimate.to_json() for name, estimate in self.by_id.items()}}  # fmt: skip
 
 
 def instructions(example: Example, completion: Completion) -> Grade:
@@ -90,26 +76,6 @@ def outcomes(grade: Grade) -> list[Outcome]:
     if grade.value is None:
         return []
     return [Outcome(name, verb == "follows") for verb, name in _OUTCOME.findall(grade.reason)]
-
-
-def instruction_level(grades: Iterable[Grade]) -> InstructionLevel:
-    """Accuracy over all instructions and over those of each id, of the grades of one of the two graders.
-
-    Instructions of one prompt, and several answers to it, share their luck, so the intervals are clustered by prompt.
-    """
-    pairs = [(grade.example_id, outcome) for grade in grades for outcome in outcomes(grade)]
-    ids = sorted({outcome.id for _, outcome in pairs})
-    return InstructionLevel(
-        _clustered(pairs) if pairs else None,
-        {name: _clustered([pair for pair in pairs if pair[1].id == name]) for name in ids},
-    )
-
-
-def _clustered(pairs: Sequence[tuple[str, Outcome]]) -> Estimate:
-    prompts = [prompt for prompt, _ in pairs]
-    estimate = score_interval([float(outcome.follows) for _, outcome in pairs], prompts)
-    return Estimate(estimate.value, estimate.low, estimate.high, estimate.n,
-                    estimate.method.replace(" clusters", " prompts"))  # fmt: skip
 
 
 def _grade(example: Example, completion: Completion, name: str, find: Callable[[Asked, str], Finding]) -> Grade:
