@@ -102,6 +102,7 @@ def test_what_evaluate_cannot_take_beside_a_suite_ends_with_status_2(place) -> N
         assert done.returncode == 2 and said in done.stderr, done.stderr
 
 
+@pytest.mark.slow
 def test_every_model_of_a_run_is_asked_as_the_suite_says_and_a_changed_grader_asks_nothing_again(place) -> None:
     given = ("run", "recipe.toml", "--junit", "j.xml", "--markdown", "m.md")
     done = luthier(*given, cwd=place)
